@@ -1,0 +1,1 @@
+//! Placeholder: all jails: event → effects.

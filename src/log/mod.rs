@@ -1,0 +1,1 @@
+//! Placeholder: its room is waiting.
