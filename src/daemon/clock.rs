@@ -8,7 +8,9 @@ use crate::model::Time;
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
 pub fn now() -> Time {
     // A clock before 1970 is a machine without one; the epoch is as good a guess as any.
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO);
     Time::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 

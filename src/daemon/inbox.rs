@@ -22,7 +22,10 @@ pub struct Outlet<M> {
 
 impl<M> Clone for Outlet<M> {
     fn clone(&self) -> Self {
-        Self { queue: self.queue.clone(), rations: Arc::clone(&self.rations) }
+        Self {
+            queue: self.queue.clone(),
+            rations: Arc::clone(&self.rations),
+        }
     }
 }
 
@@ -51,9 +54,17 @@ impl<M> Outlet<M> {
 
     /// Waits for a place, then queues the message made with it.
     pub fn send_rationed(&self, message: impl FnOnce(Ration) -> M) {
-        let mut left = self.rations.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut left = self
+            .rations
+            .left
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         while *left == 0 {
-            left = self.rations.freed.wait(left).unwrap_or_else(PoisonError::into_inner);
+            left = self
+                .rations
+                .freed
+                .wait(left)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         *left -= 1;
         drop(left);
@@ -76,8 +87,17 @@ pub enum Waited<M> {
 impl<M> Inbox<M> {
     pub fn new() -> (Outlet<M>, Self) {
         let (queue, inbox) = mpsc::channel();
-        let rations = Rations { left: Mutex::new(CHUNKS), freed: Condvar::new() };
-        (Outlet { queue, rations: Arc::new(rations) }, Self(inbox))
+        let rations = Rations {
+            left: Mutex::new(CHUNKS),
+            freed: Condvar::new(),
+        };
+        (
+            Outlet {
+                queue,
+                rations: Arc::new(rations),
+            },
+            Self(inbox),
+        )
     }
 
     /// The next message, or `Due` at `until`; without a time it waits for ever, with no wake-up.
@@ -115,15 +135,24 @@ mod tests {
         });
         let mut held = Vec::new();
         while held.len() < CHUNKS {
-            let Waited::Message(message) = inbox.next(None) else { panic!("no message") };
+            let Waited::Message(message) = inbox.next(None) else {
+                panic!("no message")
+            };
             held.push(message);
         }
         outlet.send((9999, None));
-        let Waited::Message((number, _)) = inbox.next(None) else { panic!("no message") };
-        assert_eq!(number, 9999, "with all rations held only the free message comes through");
+        let Waited::Message((number, _)) = inbox.next(None) else {
+            panic!("no message")
+        };
+        assert_eq!(
+            number, 9999,
+            "with all rations held only the free message comes through"
+        );
         held.clear();
         for expected in CHUNKS as u32..count {
-            let Waited::Message((number, _)) = inbox.next(None) else { panic!("no message") };
+            let Waited::Message((number, _)) = inbox.next(None) else {
+                panic!("no message")
+            };
             assert_eq!(number, expected);
         }
         reading.join().unwrap();

@@ -4,7 +4,9 @@
 //! never touch the state themselves.
 
 mod clock;
+mod facts;
 mod inbox;
 mod pidfile;
 mod resolver;
 mod signals;
+mod systemd;

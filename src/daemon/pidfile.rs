@@ -21,7 +21,9 @@ impl PidFile {
             fs::create_dir_all(folder)?;
         }
         fs::write(path, format!("{}\n", std::process::id()))?;
-        Ok(Self { path: path.to_owned() })
+        Ok(Self {
+            path: path.to_owned(),
+        })
     }
 }
 
@@ -46,7 +48,10 @@ mod tests {
         fs::create_dir(folder.path().join("new")).unwrap();
         fs::write(&path, "999999\n").unwrap();
         let file = PidFile::write(&path).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{}\n", std::process::id()));
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            format!("{}\n", std::process::id())
+        );
         drop(file);
         assert!(!path.exists());
     }

@@ -52,14 +52,20 @@ impl std::fmt::Debug for Resolver {
 impl Resolver {
     /// `tell` gets every answer, from one of the resolver's threads or from within `ask`.
     pub fn new(tell: impl Fn(Answer) + Send + Sync + 'static) -> Self {
-        Self { shared: Arc::default(), tell: Arc::new(tell) }
+        Self {
+            shared: Arc::default(),
+            tell: Arc::new(tell),
+        }
     }
 
     /// Asks for `name`; the answer comes through `tell`. A question beyond the queue's length is
     /// answered with no addresses.
     pub fn ask(&self, name: &str) {
         let mut state = self.shared.lock();
-        let cached = state.cache.get(name).filter(|(at, _)| clock::now() - *at < CACHE_TIME);
+        let cached = state
+            .cache
+            .get(name)
+            .filter(|(at, _)| clock::now() - *at < CACHE_TIME);
         if let Some((_, addresses)) = cached {
             let answer = (name.into(), addresses.clone());
             drop(state);
@@ -105,7 +111,10 @@ impl Shared {
         loop {
             let Some(name) = state.queue.pop_front() else {
                 state.idle += 1;
-                state = self.asked.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = self
+                    .asked
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
                 state.idle -= 1;
                 continue;
             };
@@ -119,7 +128,9 @@ impl Shared {
                     state.cache.clear();
                 }
             }
-            state.cache.insert(Arc::clone(&name), (clock::now(), addresses.clone()));
+            state
+                .cache
+                .insert(Arc::clone(&name), (clock::now(), addresses.clone()));
             drop(state);
             tell((name, addresses));
             state = self.lock();
@@ -152,7 +163,11 @@ mod tests {
         assert_eq!(&*name, "localhost");
         assert!(addresses.iter().any(IpAddr::is_loopback), "{addresses:?}");
         resolver.ask("localhost");
-        assert_eq!(answers.try_recv().unwrap().1, addresses, "the second answer needs no thread");
+        assert_eq!(
+            answers.try_recv().unwrap().1,
+            addresses,
+            "the second answer needs no thread"
+        );
     }
 
     #[test]

@@ -21,14 +21,17 @@ pub enum Asked {
 /// When the handlers cannot be installed.
 pub fn listen(tell: impl Fn(Asked) + Send + 'static) -> io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGHUP])?;
-    thread::Builder::new().name("signals".into()).stack_size(64 * 1024).spawn(move || {
-        for signal in signals.forever() {
-            tell(match signal {
-                SIGUSR1 => Asked::FlushLogs,
-                SIGHUP => Asked::Reload,
-                _ => Asked::Stop,
-            });
-        }
-    })?;
+    thread::Builder::new()
+        .name("signals".into())
+        .stack_size(64 * 1024)
+        .spawn(move || {
+            for signal in signals.forever() {
+                tell(match signal {
+                    SIGUSR1 => Asked::FlushLogs,
+                    SIGHUP => Asked::Reload,
+                    _ => Asked::Stop,
+                });
+            }
+        })?;
     Ok(())
 }
