@@ -1,3 +1,4 @@
 //! The one integration-test binary: each module is one area of promises.
 
 mod house;
+mod jail;

@@ -1,0 +1,96 @@
+//! Failures that wait for an answer: an address for a name, or a word from `ignorecommand`.
+//!
+//! What waits is bounded; what comes beyond it is dropped and counted, since an attacker who floods
+//! a slow name server will fail again.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::model::{FailId, Failure};
+
+/// Failures waiting for one kind of answer in one jail.
+const MOST: usize = 1000;
+
+/// How a failure came to the jail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Found,
+    /// Counted this many times.
+    Attempt(u32),
+}
+
+/// A failure on its way to be counted.
+#[derive(Clone, Debug)]
+pub(super) struct Case {
+    pub(super) failure: Failure,
+    pub(super) kind: Kind,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Parked {
+    /// By host name (`usedns`).
+    names: HashMap<Arc<str>, Vec<Failure>>,
+    named: usize,
+    /// By the token `ignorecommand` was asked with.
+    commands: HashMap<u64, Case>,
+    next_token: u64,
+    /// For the first answer about a name in `ignoreip`.
+    unsure: Vec<Case>,
+    dropped: u64,
+}
+
+impl Parked {
+    /// Parks a failure known by name only; returns the name when it must be asked.
+    pub(super) fn wait_for_name(&mut self, failure: Failure) -> Option<Arc<str>> {
+        let FailId::Raw(name) = &failure.id else {
+            return None;
+        };
+        if self.named >= MOST {
+            self.dropped += 1;
+            return None;
+        }
+        self.named += 1;
+        let name = Arc::clone(name);
+        let waiting = self.names.entry(Arc::clone(&name)).or_default();
+        waiting.push(failure);
+        (waiting.len() == 1).then_some(name)
+    }
+
+    /// The failures that waited for a name.
+    pub(super) fn named(&mut self, name: &str) -> Vec<Failure> {
+        let failures = self.names.remove(name).unwrap_or_default();
+        self.named -= failures.len();
+        failures
+    }
+
+    /// Parks a failure for `ignorecommand`; returns the token to ask it with.
+    pub(super) fn wait_for_command(&mut self, case: Case) -> Option<u64> {
+        if self.commands.len() >= MOST {
+            self.dropped += 1;
+            return None;
+        }
+        self.next_token += 1;
+        self.commands.insert(self.next_token, case);
+        Some(self.next_token)
+    }
+
+    pub(super) fn answered(&mut self, token: u64) -> Option<Case> {
+        self.commands.remove(&token)
+    }
+
+    pub(super) fn wait_unsure(&mut self, case: Case) {
+        if self.unsure.len() < MOST {
+            self.unsure.push(case);
+        } else {
+            self.dropped += 1;
+        }
+    }
+
+    pub(super) fn take_unsure(&mut self) -> Vec<Case> {
+        std::mem::take(&mut self.unsure)
+    }
+
+    pub(super) const fn dropped(&self) -> u64 {
+        self.dropped
+    }
+}

@@ -1,0 +1,647 @@
+//! One jail's state machine: a failure, an order or the passing of time in, effects out.
+//!
+//! The texts it logs are fail2ban's own, as tools read them. It decides and remembers; enforcing,
+//! writing down and looking things up are effects for the daemon.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::bans::{Added, Bans};
+use super::effect::{Effect, Turn};
+use super::failures::{Counting, Failures, Limits, Ticket};
+use super::history::Past;
+use super::ignore::{Ignore, Opinion};
+use super::increment::{Increment, IncrementError};
+use super::parked::{Case, Kind, Parked};
+use super::words::{date_time, duration};
+use crate::model::{
+    Ban, BanIncrement, BanTime, FailId, Failure, JailSettings, Level, Logger, MatchedLine, Network,
+    Span, Time, UseDns,
+};
+
+/// The actions of a jail are verified at most this often, for a ban at least this old.
+const VERIFY: Span = Span::from_secs(3);
+/// From this age on, a failure of a banned ID means that something is wrong.
+const LATE: Span = Span::from_secs(60);
+
+/// A jail: who failed, who is banned, and the rules between.
+#[derive(Clone, Debug)]
+pub struct Jail {
+    name: Arc<str>,
+    usedns: UseDns,
+    bantime: BanTime,
+    failures: Failures,
+    bans: Bans,
+    increment: Increment,
+    ignore: Ignore,
+    parked: Parked,
+    verified: Option<Time>,
+}
+
+/// The four numbers of `status JAIL`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    pub failed: usize,
+    pub failed_total: u64,
+    pub banned: usize,
+    pub banned_total: u64,
+}
+
+impl Jail {
+    pub fn new(settings: &JailSettings) -> Result<Self, IncrementError> {
+        let mut ignore = Ignore::default();
+        ignore.itself = settings.ignoreself;
+        ignore.command = settings.ignorecommand.as_str().into();
+        ignore.set_cache(settings.ignorecache.clone());
+        for word in &settings.ignoreip {
+            ignore.add(word);
+        }
+        let counting = Counting {
+            maxretry: settings.maxretry,
+            findtime: settings.findtime,
+            maxmatches: settings.maxmatches,
+        };
+        Ok(Self {
+            name: settings.name.as_str().into(),
+            usedns: settings.usedns,
+            bantime: settings.bantime,
+            failures: Failures::new(counting, Limits::default()),
+            bans: Bans::default(),
+            increment: Increment::new(&settings.increment)?,
+            ignore,
+            parked: Parked::default(),
+            verified: None,
+        })
+    }
+
+    /// What a jail asks for when it starts: its names and files.
+    pub fn start(&mut self, turn: &mut Turn<'_>) {
+        for path in self.ignore.files() {
+            turn.push(Effect::ReadIgnoreFile(path.to_owned()));
+        }
+        self.ask_names(turn);
+    }
+
+    /// A line's failure.
+    pub fn failure(&mut self, failure: Failure, turn: &mut Turn<'_>) {
+        let kind = Kind::Found;
+        self.consider(Case { failure, kind }, turn);
+    }
+
+    /// A failure known by a host name only (its ID is that name): it counts for every address the
+    /// name turns out to have.
+    pub fn failure_by_name(&mut self, failure: Failure, turn: &mut Turn<'_>) {
+        if let Some(name) = self.parked.wait_for_name(failure) {
+            turn.push(Effect::Resolve(name));
+        }
+    }
+
+    /// `set JAIL attempt IP LINES`; whether it counts (it may yet turn out to be ignored).
+    pub fn attempt(&mut self, id: FailId, lines: Vec<String>, turn: &mut Turn<'_>) -> bool {
+        let count = lines.len().max(1) as u32;
+        let lines = lines.into_iter().map(|text| MatchedLine {
+            text: text.into(),
+            date: None,
+        });
+        let failure = Failure {
+            id,
+            ip: None,
+            time: turn.now,
+            lines: lines.collect(),
+            data: Default::default(),
+            regex: 0,
+        };
+        let kind = Kind::Attempt(count);
+        self.consider(Case { failure, kind }, turn)
+    }
+
+    /// `set JAIL banip`: bans at once, whoever is ignored; returns how many are newly banned.
+    pub fn ban(&mut self, ids: &[FailId], turn: &mut Turn<'_>) -> usize {
+        let before = self.bans.total();
+        for id in ids {
+            let ticket = Ticket {
+                id: id.clone(),
+                ip: None,
+                time: turn.now,
+                retry: 0,
+                attempts: 0,
+                lines: Vec::new(),
+                data: Default::default(),
+            };
+            self.ban_ticket(ticket, turn);
+        }
+        (self.bans.total() - before) as usize
+    }
+
+    /// `set JAIL unbanip`: ends the bans of an ID, or of all within a network, and forgets them;
+    /// returns how many were banned.
+    pub fn unban(&mut self, id: &FailId, turn: &mut Turn<'_>) -> usize {
+        turn.push(Effect::Forget(id.clone()));
+        turn.history.forget(&self.name, id);
+        if let Some(ban) = self.bans.remove(id) {
+            self.release(ban, "Unban", turn);
+            return 1;
+        }
+        if let Some(network) = id.network().filter(|network| !network.is_host()) {
+            let within = self.bans.within(network);
+            if !within.is_empty() {
+                return within.iter().map(|id| self.unban(id, turn)).sum();
+            }
+        }
+        let message = format!("{id} is not banned");
+        turn.log(Level::Msg, Logger::Actions, message);
+        0
+    }
+
+    /// `unban --all` for this jail; returns how many were banned.
+    pub fn unban_all(&mut self, turn: &mut Turn<'_>) -> usize {
+        turn.push(Effect::ForgetAll);
+        turn.history.forget_jail(&self.name);
+        self.flush("Unban", turn)
+    }
+
+    /// The jail ends: its bans leave the firewall and stay in the database.
+    pub fn stop(&mut self, turn: &mut Turn<'_>) -> usize {
+        self.flush("Repeal Ban", turn)
+    }
+
+    /// Every ban ends, as before a restart of the jail: logged as `Unban`, kept in the database.
+    pub fn release_all(&mut self, turn: &mut Turn<'_>) -> usize {
+        self.flush("Unban", turn)
+    }
+
+    fn flush(&mut self, word: &str, turn: &mut Turn<'_>) -> usize {
+        let count = self.bans.len();
+        turn.push(Effect::Flush);
+        for ban in self.bans.drain() {
+            self.release(ban, word, turn);
+        }
+        count
+    }
+
+    /// A ban read back from the database (`restored`, with the bantime it had): in force again with
+    /// what is left of it, unless it is ignored now.
+    pub fn restore(&mut self, mut ban: Ban, turn: &mut Turn<'_>) {
+        ban.restored = true;
+        ban.own_bantime = true;
+        ban.bantime = self.capped(ban.bantime);
+        if ban.end().is_some_and(|end| end <= turn.now) {
+            return;
+        }
+        let failure = Failure {
+            id: ban.id.clone(),
+            ip: ban.ip,
+            time: ban.time,
+            lines: Vec::new(),
+            data: Default::default(),
+            regex: 0,
+        };
+        // A name not resolved yet is looked at again in `resolved`.
+        if let Opinion::Ignored(by) = self.ignore.judge(&failure, turn.own, turn.now) {
+            return self.log_ignored(&failure.id, by, turn);
+        }
+        self.add(ban, turn);
+    }
+
+    /// Bans are not restored longer than this jail would ban at most.
+    fn capped(&self, bantime: BanTime) -> BanTime {
+        let most = match (self.increment.enabled, self.increment.maxtime) {
+            (true, None) => BanTime::Permanent,
+            (true, Some(maxtime)) => BanTime::from_number(maxtime.secs()),
+            (false, _) => self.bantime,
+        };
+        match (bantime, most) {
+            (_, BanTime::Permanent) => bantime,
+            (BanTime::Permanent, most) => most,
+            (BanTime::Secs(secs), BanTime::Secs(most)) => BanTime::Secs(secs.min(most)),
+        }
+    }
+
+    /// Ends what is due.
+    pub fn tick(&mut self, turn: &mut Turn<'_>) {
+        while let Some(ban) = self.bans.expire(turn.now) {
+            self.release(ban, "Unban", turn);
+        }
+        self.failures.tidy(turn.now);
+    }
+
+    /// When `tick` has something to do next.
+    pub fn next_due(&self) -> Option<Time> {
+        let due = [self.bans.next_due(), self.failures.next_due()];
+        due.into_iter().flatten().min()
+    }
+
+    /// A name's addresses, none when it has none.
+    pub fn resolved(&mut self, name: &str, addresses: &[IpAddr], turn: &mut Turn<'_>) {
+        let networks: Vec<Network> = addresses.iter().copied().map(Network::host).collect();
+        if self.ignore.resolved(name, &networks) {
+            for network in &networks {
+                self.release_ignored(&FailId::Net(*network), turn);
+            }
+            for case in self.parked.take_unsure() {
+                self.consider(case, turn);
+            }
+        }
+        let failures = self.parked.named(name);
+        if failures.is_empty() {
+            return;
+        }
+        if networks.is_empty() {
+            let message = format!(
+                "Unable to find a corresponding IP address for {name}: \
+                 [Errno -2] Name or service not known"
+            );
+            return turn.log(Level::Warning, Logger::IpDns, message);
+        }
+        if self.usedns == UseDns::Warn {
+            let shown: Vec<String> = networks.iter().map(|ip| format!("'{ip}'")).collect();
+            let message = format!(
+                "Determined IP using DNS Lookup: {name} = {{{}}}",
+                shown.join(", ")
+            );
+            turn.log(Level::Warning, Logger::IpDns, message);
+        }
+        for failure in failures {
+            for network in &networks {
+                let id = FailId::Net(*network);
+                self.failure(
+                    Failure {
+                        id,
+                        ..failure.clone()
+                    },
+                    turn,
+                );
+            }
+        }
+    }
+
+    /// A restored ban turns out to be of an ignored ID, now that its name is resolved.
+    fn release_ignored(&mut self, id: &FailId, turn: &mut Turn<'_>) {
+        if self.bans.find(id).is_some_and(|ban| ban.restored)
+            && let Some(ban) = self.bans.remove(id)
+        {
+            self.log_ignored(id, Some("dns".to_owned()), turn);
+            self.release(ban, "Unban", turn);
+        }
+    }
+
+    /// The contents of a file in `ignoreip`.
+    pub fn ignore_file(&mut self, path: &Path, text: &str) {
+        self.ignore.set_file(path, text);
+    }
+
+    /// What `ignorecommand` said of a ticket.
+    pub fn ignore_answer(&mut self, token: u64, ignored: bool, turn: &mut Turn<'_>) {
+        let Some(case) = self.parked.answered(token) else {
+            return;
+        };
+        self.ignore.remember(&case.failure, ignored, turn.now);
+        if ignored {
+            self.log_ignored(&case.failure.id, Some("command".to_owned()), turn);
+        } else {
+            self.count(case, turn);
+        }
+    }
+
+    /// Asks whether a failure is ignored; false when it is known to be.
+    fn consider(&mut self, case: Case, turn: &mut Turn<'_>) -> bool {
+        self.ask_names(turn);
+        match self.ignore.judge(&case.failure, turn.own, turn.now) {
+            Opinion::Counts => self.count(case, turn),
+            Opinion::Ignored(by) => {
+                self.log_ignored(&case.failure.id, by, turn);
+                return false;
+            }
+            Opinion::AskCommand => {
+                let ticket = Arc::new(ticket_of(&case.failure, self.bantime));
+                if let Some(token) = self.parked.wait_for_command(case) {
+                    turn.push(Effect::RunIgnoreCommand {
+                        token,
+                        command: Arc::clone(&self.ignore.command),
+                        ticket,
+                    });
+                }
+            }
+            Opinion::AskName => self.parked.wait_unsure(case),
+        }
+        true
+    }
+
+    fn ask_names(&mut self, turn: &mut Turn<'_>) {
+        for name in self.ignore.names_due(turn.now) {
+            turn.push(Effect::Resolve(name));
+        }
+    }
+
+    fn log_ignored(&self, id: &FailId, by: Option<String>, turn: &mut Turn<'_>) {
+        if let Some(by) = by {
+            let message = format!("[{}] Ignore {id} by {by}", self.name);
+            turn.log(Level::Info, Logger::Filter, message);
+        }
+    }
+
+    fn count(&mut self, case: Case, turn: &mut Turn<'_>) {
+        let Case { failure, kind } = case;
+        let (id, time) = (failure.id.clone(), failure.time);
+        let (word, count) = match kind {
+            Kind::Found => ("Found", 1),
+            Kind::Attempt(count) => ("Attempt", count),
+        };
+        let date = date_time(time, turn.zone);
+        let message = format!("[{}] {word} {id} - {date}", self.name);
+        turn.log(Level::Info, Logger::Filter, message);
+        let retry = self.failures.add(failure, count, turn.now);
+        let mut ticket = self.reached(&id, retry);
+        if matches!(kind, Kind::Found)
+            && let Some(extra) = self.known_bad(&id, time, turn)
+            && let Some(retry) = self.failures.aggravate(&id, time, extra)
+        {
+            ticket = ticket.or(self.reached(&id, retry));
+        }
+        if let Some(ticket) = ticket {
+            self.ban_ticket(ticket, turn);
+        }
+    }
+
+    /// Someone banned before needs fewer failures, the fewer the more often it was: how many one
+    /// failure counts on top.
+    fn known_bad(&self, id: &FailId, time: Time, turn: &mut Turn<'_>) -> Option<u32> {
+        if !self.increment.enabled {
+            return None;
+        }
+        let past = turn.history.find(&self.name, id)?;
+        // A line read again after a restart was counted before.
+        if time <= past.time || past.count == 0 {
+            return None;
+        }
+        let maxretry = self.failures.counting.maxretry;
+        let bad = (1u32 << past.count.min(20)) / 2 + 1;
+        let weight = bad.min(maxretry);
+        if weight <= 1 {
+            return None;
+        }
+        let message = format!(
+            "[{}] Found {id}, bad - {}, {} # -> {weight}{}{}",
+            self.name,
+            date_time(time, turn.zone),
+            past.count,
+            // fail2ban prints a float unless maxretry bounds it.
+            if bad <= maxretry { ".0" } else { "" },
+            if weight >= maxretry { ", Ban" } else { "" },
+        );
+        turn.log(Level::Info, Logger::Observer, message);
+        Some(weight - 1)
+    }
+
+    fn reached(&mut self, id: &FailId, retry: u32) -> Option<Ticket> {
+        if retry >= self.failures.counting.maxretry {
+            self.failures.take(id)
+        } else {
+            None
+        }
+    }
+
+    fn ban_ticket(&mut self, ticket: Ticket, turn: &mut Turn<'_>) {
+        let ban = Ban {
+            id: ticket.id,
+            ip: ticket.ip,
+            time: ticket.time,
+            bantime: self.bantime,
+            count: 0,
+            attempts: ticket.attempts,
+            lines: ticket.lines,
+            data: ticket.data,
+            restored: false,
+            own_bantime: false,
+        };
+        self.add(ban, turn);
+    }
+
+    fn add(&mut self, mut ban: Ban, turn: &mut Turn<'_>) {
+        let expired = ban.end().is_some_and(|end| end < turn.now);
+        let incremented = if expired || self.bans.contains(&ban.id) {
+            None
+        } else {
+            ban.count += 1;
+            self.incremented(&mut ban, turn)
+        };
+        match self.bans.add(&ban, turn.now) {
+            Added::New => self.banned(ban, incremented, turn),
+            Added::Expired => {
+                let message = format!("[{}] Ignore {}, expired bantime", self.name, ban.id);
+                turn.log(Level::Info, Logger::Actions, message);
+            }
+            Added::Already { since, prolonged } => {
+                if let Some(ban) = prolonged {
+                    turn.push(Effect::Prolong(ban));
+                }
+                self.already_banned(&ban, since, turn);
+            }
+        }
+    }
+
+    /// The bantime of someone who was banned before; returns what is known of that.
+    fn incremented(&self, ban: &mut Ban, turn: &mut Turn<'_>) -> Option<Past> {
+        let BanTime::Secs(secs) = ban.bantime else {
+            return None;
+        };
+        if !self.increment.enabled || ban.own_bantime || secs == 0 {
+            return None;
+        }
+        let past = if self.increment.overalljails {
+            turn.history.find_anywhere(&ban.id)?
+        } else {
+            turn.history.find(&self.name, &ban.id)?
+        };
+        ban.count = ban.count.max(past.count.saturating_add(1));
+        ban.own_bantime = true;
+        match self.increment.bantime(secs, past.count, turn.random) {
+            Ok(longer) => ban.bantime = BanTime::from_number(longer),
+            Err(_) => {
+                let message = format!(
+                    "[{}] bantime.formula has no value for {} after {} bans; it is banned for {}",
+                    self.name,
+                    ban.id,
+                    past.count,
+                    duration(secs)
+                );
+                turn.log(Level::Error, Logger::Observer, message);
+            }
+        }
+        Some(past)
+    }
+
+    fn banned(&mut self, ban: Ban, past: Option<Past>, turn: &mut Turn<'_>) {
+        let ban = Arc::new(ban);
+        turn.push(Effect::Enforce(Arc::clone(&ban)));
+        let word = if ban.restored { "Restore Ban" } else { "Ban" };
+        let message = format!("[{}] {word} {}", self.name, ban.id);
+        turn.log(Level::Notice, Logger::Actions, message);
+        if let Some(past) = past {
+            self.log_increment(&ban, past, turn);
+        }
+        // What was read twice (from the log, and from the database it is in) is not counted twice.
+        let read_again = past.is_some_and(|past| ban.time <= past.time);
+        if ban.restored || read_again {
+            return;
+        }
+        if self.increment.enabled {
+            let past = Past {
+                count: ban.count,
+                time: ban.time,
+                bantime: ban.bantime,
+            };
+            turn.history.record(&self.name, ban.id.clone(), past);
+        }
+        turn.push(Effect::Persist(ban));
+    }
+
+    fn log_increment(&self, ban: &Ban, past: Past, turn: &mut Turn<'_>) {
+        let words = |bantime: BanTime| match bantime {
+            BanTime::Secs(secs) => duration(secs),
+            BanTime::Permanent => "permanent".to_owned(),
+        };
+        let length = words(ban.bantime);
+        if ban.time > past.time {
+            let message = format!(
+                "[{}] IP {} is bad: {} # last {} - incr {} to {length}",
+                self.name,
+                ban.id,
+                past.count,
+                date_time(past.time, turn.zone),
+                words(self.bantime),
+            );
+            turn.log(Level::Info, Logger::Observer, message);
+        }
+        if ban.bantime != self.bantime {
+            let end = ban
+                .end()
+                .map_or_else(|| "infinite".to_owned(), |end| date_time(end, turn.zone));
+            let message = format!(
+                "[{}] Increase Ban {} ({} # {length} -> {end})",
+                self.name, ban.id, ban.count
+            );
+            turn.log(Level::Notice, Logger::Observer, message);
+        }
+    }
+
+    fn already_banned(&mut self, ban: &Ban, since: Time, turn: &mut Turn<'_>) {
+        let age = ban.time - since;
+        let level = match age {
+            _ if age < VERIFY => Level::Debug,
+            _ if age < LATE => Level::Notice,
+            _ => Level::Warning,
+        };
+        let message = format!("[{}] {} already banned", self.name, ban.id);
+        turn.log(level, Logger::Actions, message);
+        let rested = self.verified.is_none_or(|last| turn.now - last > VERIFY);
+        if age > VERIFY
+            && rested
+            && let Some(ban) = self.bans.find(&ban.id)
+        {
+            self.verified = Some(turn.now);
+            turn.push(Effect::Verify(ban));
+        }
+    }
+
+    fn release(&self, ban: Arc<Ban>, word: &str, turn: &mut Turn<'_>) {
+        let message = format!("[{}] {word} {}", self.name, ban.id);
+        turn.push(Effect::Release(ban));
+        turn.log(Level::Notice, Logger::Actions, message);
+    }
+
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    pub fn counts(&mut self, now: Time) -> Counts {
+        Counts {
+            failed: self.failures.current(now),
+            failed_total: self.failures.total(),
+            banned: self.bans.len(),
+            banned_total: self.bans.total(),
+        }
+    }
+
+    /// The current bans.
+    pub const fn bans(&self) -> &Bans {
+        &self.bans
+    }
+
+    /// How much an ID's failures count by now.
+    pub fn retry(&self, id: &FailId) -> Option<u32> {
+        self.failures.retry(id)
+    }
+
+    /// Failures that had to be dropped while names or `ignorecommand` were not answered.
+    pub const fn dropped(&self) -> u64 {
+        self.parked.dropped()
+    }
+
+    pub const fn bantime(&self) -> BanTime {
+        self.bantime
+    }
+
+    /// `set JAIL bantime`: bans without a bantime of their own follow.
+    pub fn set_bantime(&mut self, bantime: BanTime, turn: &mut Turn<'_>) {
+        self.bantime = bantime;
+        for ban in self.bans.retime(bantime) {
+            turn.push(Effect::Prolong(ban));
+        }
+        self.tick(turn);
+    }
+
+    pub const fn counting(&self) -> Counting {
+        self.failures.counting
+    }
+
+    /// `set JAIL maxretry|findtime|maxmatches`: a lower maxretry bans whoever is there already.
+    pub fn set_counting(&mut self, counting: Counting, turn: &mut Turn<'_>) {
+        self.failures.counting = counting;
+        for id in self.failures.reached() {
+            if let Some(ticket) = self.failures.take(&id) {
+                self.ban_ticket(ticket, turn);
+            }
+        }
+    }
+
+    /// Whether past bans matter here, so that the history must be read from the database.
+    pub const fn wants_history(&self) -> bool {
+        self.increment.enabled
+    }
+
+    pub fn set_increment(&mut self, settings: &BanIncrement) -> Result<(), IncrementError> {
+        self.increment = Increment::new(settings)?;
+        Ok(())
+    }
+
+    pub const fn set_usedns(&mut self, usedns: UseDns) {
+        self.usedns = usedns;
+    }
+
+    pub const fn ignore(&self) -> &Ignore {
+        &self.ignore
+    }
+
+    /// The ignore lists, to change; `start` then asks for new names and files.
+    pub const fn ignore_mut(&mut self) -> &mut Ignore {
+        &mut self.ignore
+    }
+}
+
+/// A failure as the ticket `ignorecommand` takes its tags from.
+fn ticket_of(failure: &Failure, bantime: BanTime) -> Ban {
+    Ban {
+        id: failure.id.clone(),
+        ip: failure.ip,
+        time: failure.time,
+        bantime,
+        count: 0,
+        attempts: 1,
+        lines: failure.lines.clone(),
+        data: failure.data.clone(),
+        restored: false,
+        own_bantime: false,
+    }
+}
