@@ -2,3 +2,5 @@
 
 mod house;
 mod jail;
+mod reference;
+mod store;

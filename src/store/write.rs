@@ -1,0 +1,202 @@
+//! Writing: a batch is one transaction.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, Statement, params};
+
+use super::Store;
+use super::data;
+use super::error::StoreError;
+use super::read::Position;
+use crate::model::{Ban, FailId, Span, Time};
+
+/// One thing to remember.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Write {
+    /// A jail starts, or stops.
+    Jail {
+        name: Arc<str>,
+        enabled: bool,
+    },
+    /// Before the jails of a new start are known.
+    AllJailsOff,
+    Ban {
+        jail: Arc<str>,
+        ban: Arc<Ban>,
+    },
+    /// An ID is unbanned: its bans are forgotten.
+    Forget {
+        jail: Arc<str>,
+        id: FailId,
+    },
+    /// All of a jail's bans are forgotten.
+    ForgetAll {
+        jail: Arc<str>,
+    },
+    /// How far a log was read.
+    Position {
+        jail: Arc<str>,
+        /// The log file, or `systemd-journal`.
+        path: String,
+        /// SHA-1 of the first line, as hex; for a journal the time as text.
+        hash: String,
+        position: Position,
+    },
+    /// Bans older than `age` are forgotten, as are jails without any that are off.
+    Purge {
+        now: Time,
+        age: Span,
+    },
+}
+
+/// How many bantimes a ban stays known after its time, as fail2ban's purge reckons.
+const OUTDATED: i64 = 3;
+
+impl Store {
+    /// Writes a batch: all of it, or, when it fails, none.
+    pub fn apply(&mut self, writes: &[Write]) -> Result<(), StoreError> {
+        if self.connection.is_none() || writes.is_empty() {
+            return Ok(());
+        }
+        self.check_identity()?;
+        self.in_transaction(writes)
+            .map_err(|error| self.fail(&error))
+    }
+
+    fn in_transaction(&self, writes: &[Write]) -> rusqlite::Result<()> {
+        let Some(connection) = &self.connection else {
+            return Ok(());
+        };
+        let transaction = connection.unchecked_transaction()?;
+        let mut bans = Bans::prepare(connection, self.maxmatches)?;
+        for write in writes {
+            match write {
+                Write::Jail { name, enabled } => set_jail(connection, name, *enabled)?,
+                Write::AllJailsOff => {
+                    connection.execute("UPDATE jails SET enabled = 0", [])?;
+                }
+                Write::Ban { jail, ban } => bans.write(jail, ban)?,
+                Write::Forget { jail, id } => {
+                    for table in ["bips", "bans"] {
+                        connection.execute(
+                            &format!("DELETE FROM {table} WHERE jail = ? AND ip = ?"),
+                            params![jail, id.to_string()],
+                        )?;
+                    }
+                }
+                Write::ForgetAll { jail } => {
+                    for table in ["bips", "bans"] {
+                        connection
+                            .execute(&format!("DELETE FROM {table} WHERE jail = ?"), [jail])?;
+                    }
+                }
+                Write::Position {
+                    jail,
+                    path,
+                    hash,
+                    position,
+                } => {
+                    bans.know(jail)?;
+                    set_position(connection, jail, (path, hash), *position)?;
+                }
+                Write::Purge { now, age } => purge(connection, *now, *age)?,
+            }
+        }
+        drop(bans);
+        transaction.commit()
+    }
+}
+
+fn set_jail(connection: &Connection, name: &str, enabled: bool) -> rusqlite::Result<()> {
+    connection.execute(
+        "INSERT INTO jails(name, enabled) VALUES(?1, ?2) \
+         ON CONFLICT(name) DO UPDATE SET enabled = ?2",
+        params![name, enabled],
+    )?;
+    Ok(())
+}
+
+fn set_position(
+    connection: &Connection,
+    jail: &str,
+    (path, hash): (&str, &str),
+    position: Position,
+) -> rusqlite::Result<()> {
+    connection.execute(
+        "INSERT OR REPLACE INTO logs(jail, path, firstlinemd5, lastfilepos) VALUES(?, ?, ?, ?)",
+        params![jail, path, hash, position],
+    )?;
+    Ok(())
+}
+
+fn purge(connection: &Connection, now: Time, age: Span) -> rusqlite::Result<()> {
+    let limit = (now - age).as_secs_f64();
+    let whole = now.secs() - age.secs();
+    connection.execute("DELETE FROM bans WHERE timeofban < ?", [limit])?;
+    connection.execute(
+        "DELETE FROM bips WHERE timeofban < ?1 AND bantime != -1 \
+         AND (timeofban + (bantime * ?2)) < ?1",
+        [whole, OUTDATED],
+    )?;
+    connection.execute(
+        "DELETE FROM jails WHERE enabled = 0 \
+         AND NOT EXISTS (SELECT 1 FROM bans WHERE jail = jails.name) \
+         AND NOT EXISTS (SELECT 1 FROM bips WHERE jail = jails.name)",
+        [],
+    )?;
+    Ok(())
+}
+
+/// The statements bans are written with, prepared once a batch.
+struct Bans<'a> {
+    jail: Statement<'a>,
+    bans: Statement<'a>,
+    bips: Statement<'a>,
+    known: Vec<Arc<str>>,
+    maxmatches: usize,
+}
+
+impl<'a> Bans<'a> {
+    fn prepare(connection: &'a Connection, maxmatches: usize) -> rusqlite::Result<Self> {
+        Ok(Self {
+            jail: connection.prepare("INSERT OR IGNORE INTO jails(name, enabled) VALUES(?, 1)")?,
+            bans: connection.prepare(
+                "INSERT INTO bans(jail, ip, timeofban, bantime, bancount, data) \
+                 VALUES(?, ?, ?, ?, ?, ?)",
+            )?,
+            bips: connection.prepare(
+                "INSERT OR REPLACE INTO bips(jail, ip, timeofban, bantime, bancount, data) \
+                 VALUES(?, ?, ?, ?, ?, ?)",
+            )?,
+            known: Vec::new(),
+            maxmatches,
+        })
+    }
+
+    /// Rows refer to their jail; in a file that was emptied meanwhile it may be missing.
+    fn know(&mut self, jail: &Arc<str>) -> rusqlite::Result<()> {
+        if !self.known.contains(jail) {
+            self.jail.execute([jail])?;
+            self.known.push(Arc::clone(jail));
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, jail: &Arc<str>, ban: &Ban) -> rusqlite::Result<()> {
+        self.know(jail)?;
+        let id = ban.id.to_string();
+        let time = ban.time.as_secs_f64().round_ties_even() as i64;
+        let data = data::encode(ban, self.maxmatches);
+        for table in [&mut self.bans, &mut self.bips] {
+            table.execute(params![
+                jail,
+                id,
+                time,
+                ban.bantime.number(),
+                ban.count,
+                data.as_bytes()
+            ])?;
+        }
+        Ok(())
+    }
+}
