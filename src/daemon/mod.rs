@@ -9,4 +9,5 @@ mod inbox;
 mod pidfile;
 mod resolver;
 mod signals;
+mod socket;
 mod systemd;

@@ -3,8 +3,14 @@
 //! A connection's bytes are cut into messages ([`frame`]), a message is a [`pickle`] of plain
 //! [`Value`]s, and a list of words is a command. Pure: bytes and values in, values and text out.
 
+mod commands;
 pub mod frame;
 pub mod pickle;
+mod render;
+mod request;
 mod value;
 
+pub use commands::{COMMANDS, Command, Scope, index_error, parse};
+pub use render::{render, render_error};
+pub use request::{Change, Global, Query, Reload, Request, Stop, Unban};
 pub use value::{Exception, Value};
