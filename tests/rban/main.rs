@@ -1,5 +1,6 @@
 //! The one integration-test binary: each module is one area of promises.
 
+mod config_stream;
 mod house;
 mod jail;
 mod reference;

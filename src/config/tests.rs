@@ -1,0 +1,1 @@
+//! Configurations as stories: files in, settings and complaints out.

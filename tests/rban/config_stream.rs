@@ -1,0 +1,162 @@
+//! The configuration's oracle: the command stream of `fail2ban-client -d`, list by list.
+//!
+//! The tests compare with the reference program where it is installed; on a machine without it
+//! they have nothing to compare with and say so.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rban::config::{Config, Disk, Facts, Inputs, dump, stream};
+
+const CLIENT: &str = "fail2ban-client";
+const STOCK: &str = "/etc/fail2ban";
+
+/// A copy of a configuration tree, in a folder of its own.
+struct Copy {
+    folder: tempfile::TempDir,
+}
+
+impl Copy {
+    fn of(tree: &Path) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        copy(tree, &folder.path().join("etc"));
+        fs::write(folder.path().join("service.log"), "").expect("a log");
+        Self { folder }
+    }
+
+    fn dir(&self) -> PathBuf {
+        self.folder.path().join("etc")
+    }
+
+    fn log(&self) -> String {
+        self.folder.path().join("service.log").display().to_string()
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.dir().join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, text).expect("a file");
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).expect("a copy");
+        }
+    }
+}
+
+/// What the reference program prints, or `None` where it is not installed.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the reference program is run to compare with it"
+)]
+fn reference(dir: &Path) -> Option<String> {
+    let output = Command::new(CLIENT)
+        .arg("-c")
+        .arg(dir)
+        .args(["--logtarget", "/var/log/f2b.log", "-d"])
+        .output()
+        .ok()?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{CLIENT}: {errors}");
+    Some(String::from_utf8(output.stdout).expect("UTF-8"))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the reference program is asked for its version"
+)]
+fn version() -> String {
+    let output = Command::new(CLIENT).arg("-V").output();
+    output.map_or_else(
+        |_| String::new(),
+        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+    )
+}
+
+fn inputs(dir: &Path) -> Inputs {
+    let mut inputs = Inputs::only(
+        dir,
+        Facts {
+            nf_tables: true,
+            fail2ban_version: version(),
+        },
+    );
+    inputs.command_line.push(rban::config::CommandLineOption {
+        typed: "--logtarget".into(),
+        option: "logtarget".into(),
+        value: "/var/log/f2b.log".into(),
+    });
+    inputs
+}
+
+fn ours(dir: &Path) -> String {
+    let config = Config::read(&Disk, &inputs(dir)).expect("a configuration");
+    let loaded = config.load();
+    let said: Vec<String> = loaded.complaints.iter().map(ToString::to_string).collect();
+    assert!(said.is_empty(), "{}", said.join("\n"));
+    dump(&stream(&loaded, &Disk))
+}
+
+fn compare(dir: &Path) {
+    let Some(theirs) = reference(dir) else {
+        eprintln!("skipped: {CLIENT} is not installed");
+        return;
+    };
+    let mut ours = ours(dir);
+    let mut theirs = theirs;
+    if ["0.11", "1.0", "1.1.0"]
+        .iter()
+        .any(|old| version().starts_with(old))
+    {
+        ours = without_inet6_blocktype(&ours);
+        theirs = without_inet6_blocktype(&theirs);
+    }
+    for (number, (ours, theirs)) in ours.lines().zip(theirs.lines()).enumerate() {
+        assert_eq!(ours, theirs, "command {}", number + 1);
+    }
+    assert_eq!(ours.lines().count(), theirs.lines().count());
+}
+
+/// Until 1.1.1 a jail's `blocktype=…` did not reach IPv6: a known difference, taken out of the one
+/// stock jail that passes it.
+fn without_inet6_blocktype(stream: &str) -> String {
+    let lines = stream.lines().map(|line| {
+        let passes = line.starts_with("['multi-set', 'pass2allow-ftp', 'action'");
+        match line.split_once(", ['blocktype?family=inet6', '") {
+            Some((before, rest)) if passes => {
+                let after = rest.split_once("']").map_or("", |(_, after)| after);
+                format!("{before}{after}\n")
+            }
+            _ => format!("{line}\n"),
+        }
+    });
+    lines.collect()
+}
+
+#[test]
+fn the_stock_tree_with_every_jail_enabled_gives_the_reference_stream() {
+    if !Path::new(STOCK).join("jail.conf").exists() {
+        eprintln!("skipped: no {STOCK}");
+        return;
+    }
+    let copy = Copy::of(Path::new(STOCK));
+    let config = Config::read(&Disk, &inputs(&copy.dir())).expect("a configuration");
+    let mut local = String::new();
+    for jail in config.jail_names() {
+        local.push_str(&format!(
+            "[{jail}]\nenabled = true\nlogpath = {}\n",
+            copy.log()
+        ));
+    }
+    copy.write("jail.local", &local);
+    compare(&copy.dir());
+}
