@@ -1,0 +1,283 @@
+//! Repetitions of one character, the bulk of all matching.
+//!
+//! A greedy loop eats all it can and gives back one by one, a lazy one takes one by one; neither
+//! stops where what follows could not start. The exact engine notes where the way behind the loop
+//! was tried. In an endless loop, whoever comes to such a place within the same run of members
+//! need not look further: all stops beyond were tried, too.
+
+use super::memo::Memo;
+use super::text::width;
+use super::{Machine, Step};
+use crate::pattern::program::{ANY, ENDLESS, FORGET, Inst, Loop, LoopKind, Wide};
+use crate::pattern::slots::Frame;
+
+impl<'a> Machine<'a> {
+    /// Enters the loop at `at`.
+    #[inline]
+    pub(super) fn enter<const EXACT: bool>(&mut self, pc: usize, id: u32, at: usize) -> Step {
+        let spec = &self.program.loops[id as usize];
+        let mut low = at;
+        if spec.min > 0 {
+            let (end, count) = self.eat(spec, at, spec.min);
+            if count < spec.min {
+                return Step::Fail;
+            }
+            low = end;
+        }
+        let left = match spec.max {
+            ENDLESS => ENDLESS,
+            max => max - spec.min,
+        };
+        let remembers = EXACT && self.program.memo[pc] != FORGET;
+        match spec.kind {
+            LoopKind::Lazy => self.go_on::<EXACT>(pc, spec, low, left),
+            LoopKind::Possessive => Step::To(self.eat(spec, low, left).0),
+            LoopKind::Greedy | LoopKind::Certain if remembers && left == ENDLESS => {
+                self.enter_remembering(pc, spec, low)
+            }
+            LoopKind::Greedy => {
+                let high = self.eat(spec, low, left).0;
+                self.stop::<EXACT>(pc, spec, low, high)
+            }
+            LoopKind::Certain => {
+                let high = self.eat(spec, low, left).0;
+                if !remembers {
+                    return Step::To(high);
+                }
+                match self.remember(pc, high) {
+                    Memo::New => Step::To(high),
+                    Memo::Failed => Step::Fail,
+                    Memo::Good => Step::Good,
+                }
+            }
+        }
+    }
+
+    /// An endless greedy loop, `min` satisfied at `low`: eats up to where it was before.
+    fn enter_remembering(&mut self, pc: usize, spec: &'a Loop, low: usize) -> Step {
+        let mut high = low;
+        let mut known = self.known(pc, high);
+        while known == Memo::New {
+            let Some(next) = self.eat_one(spec, high) else {
+                break;
+            };
+            high = next;
+            self.steps += 1;
+            known = self.known(pc, high);
+        }
+        match (known, spec.kind) {
+            (Memo::Good, _) => Step::Good,
+            (Memo::Failed, _) if high == low => Step::Fail,
+            (Memo::Failed, LoopKind::Certain) => {
+                self.mark_range(pc, low, high);
+                Step::Fail
+            }
+            (Memo::New, LoopKind::Certain) => {
+                self.mark_range(pc, low, high);
+                self.follow(pc, low, high);
+                Step::To(high)
+            }
+            (Memo::Failed, _) => {
+                let high = self.previous(high);
+                self.stop::<true>(pc, spec, low, high)
+            }
+            (Memo::New, _) => self.stop::<true>(pc, spec, low, high),
+        }
+    }
+
+    fn mark_range(&mut self, pc: usize, low: usize, high: usize) {
+        for at in low..=high {
+            self.mark(pc, at);
+        }
+        self.steps += (high - low) as u64;
+    }
+
+    /// The last place from `high` down to `low` where a greedy loop may stop.
+    #[inline]
+    fn stop<const EXACT: bool>(
+        &mut self,
+        pc: usize,
+        spec: &'a Loop,
+        low: usize,
+        high: usize,
+    ) -> Step {
+        let remembers = EXACT && self.program.memo[pc] != FORGET;
+        let endless = spec.max == ENDLESS;
+        let mut at = high;
+        loop {
+            if spec.follow == ANY || self.program.holds(spec.follow, self.byte(at)) {
+                let known = match remembers {
+                    true => self.known(pc, at),
+                    false => Memo::New,
+                };
+                match known {
+                    Memo::New => {
+                        if at > low {
+                            let (pc, low, at) = (pc as u32, low as u32, at as u32);
+                            self.push(Frame::Back { pc, low, at });
+                        }
+                        if remembers {
+                            self.mark(pc, at);
+                            self.follow(pc, if endless { low } else { at }, at);
+                        }
+                        return Step::To(at);
+                    }
+                    Memo::Good => return Step::Good,
+                    Memo::Failed => {}
+                }
+            } else if remembers && endless {
+                self.mark(pc, at);
+            }
+            if at == low {
+                return Step::Fail;
+            }
+            at = self.previous(at);
+            self.steps += 1;
+        }
+    }
+
+    /// A greedy loop that stopped at `at` stops earlier.
+    pub(super) fn give_back<const EXACT: bool>(&mut self, pc: u32, low: usize, at: usize) -> Step {
+        let spec = self.spec(pc);
+        let at = self.previous(at);
+        self.steps += 1;
+        self.stop::<EXACT>(pc as usize, spec, low, at)
+    }
+
+    /// The first place from `at` on, `left` characters away at most, where a lazy loop may stop.
+    fn go_on<const EXACT: bool>(
+        &mut self,
+        pc: usize,
+        spec: &'a Loop,
+        mut at: usize,
+        mut left: u32,
+    ) -> Step {
+        let remembers = EXACT && self.program.memo[pc] != FORGET;
+        let endless = spec.max == ENDLESS;
+        loop {
+            let known = match remembers {
+                true => self.known(pc, at),
+                false => Memo::New,
+            };
+            match known {
+                Memo::Good => return Step::Good,
+                Memo::Failed if endless => return Step::Fail,
+                Memo::Failed => {}
+                Memo::New => {
+                    let stops =
+                        spec.follow == ANY || self.program.holds(spec.follow, self.byte(at));
+                    if remembers {
+                        self.mark(pc, at);
+                        if endless {
+                            // Going on leaves this place on the way.
+                            self.follow(pc, at, at);
+                        }
+                    }
+                    if stops {
+                        if left > 0 {
+                            let (pc, at) = (pc as u32, at as u32);
+                            self.push(Frame::More { pc, at, left });
+                        }
+                        if remembers && !endless {
+                            self.follow(pc, at, at);
+                        }
+                        return Step::To(at);
+                    }
+                }
+            }
+            if left == 0 {
+                return Step::Fail;
+            }
+            let Some(next) = self.eat_one(spec, at) else {
+                return Step::Fail;
+            };
+            at = next;
+            self.steps += 1;
+            if left != ENDLESS {
+                left -= 1;
+            }
+        }
+    }
+
+    /// A lazy loop that stopped at `at` goes on.
+    pub(super) fn take<const EXACT: bool>(&mut self, pc: u32, at: usize, left: u32) -> Step {
+        let spec = self.spec(pc);
+        let Some(next) = self.eat_one(spec, at) else {
+            return Step::Fail;
+        };
+        let left = match left {
+            ENDLESS => ENDLESS,
+            left => left - 1,
+        };
+        self.steps += 1;
+        self.go_on::<EXACT>(pc as usize, spec, next, left)
+    }
+
+    fn spec(&self, pc: u32) -> &'a Loop {
+        match self.program.insts[pc as usize] {
+            Inst::Loop(id) => &self.program.loops[id as usize],
+            _ => unreachable!("only loops leave frames of loops"),
+        }
+    }
+
+    fn is_stopped(&self, spec: &Loop, at: usize) -> bool {
+        spec.stop.is_some_and(|(start, end)| {
+            let literal = &self.program.literals[start as usize..end as usize];
+            self.text[at..].starts_with(literal)
+        })
+    }
+
+    fn eat_one(&self, spec: &Loop, at: usize) -> Option<usize> {
+        if self.is_stopped(spec, at) {
+            return None;
+        }
+        self.member(spec.class, at)
+    }
+
+    /// Eats at most `most` members from `at`; returns where they end and how many they were (the
+    /// count is right only where `most` is not [`ENDLESS`]).
+    #[inline]
+    fn eat(&mut self, spec: &Loop, at: usize, most: u32) -> (usize, u32) {
+        let start = at;
+        let mut at = at;
+        let mut count = 0;
+        if most == ENDLESS && spec.stop.is_none() {
+            if let Some(byte) = spec.until {
+                let rest = &self.text[at..];
+                at += memchr::memchr(byte, rest).unwrap_or(rest.len());
+                self.steps += (at - start) as u64;
+                return (at, count);
+            }
+            let class = &self.program.classes[usize::from(spec.class)];
+            if !matches!(class.wide, Wide::Some(_)) {
+                // Continuation bytes are members with their characters.
+                let rest = &self.text[at..];
+                let members = rest
+                    .iter()
+                    .position(|&byte| !self.program.holds(spec.class, usize::from(byte)));
+                at += members.unwrap_or(rest.len());
+                self.steps += (at - start) as u64;
+                return (at, count);
+            }
+        }
+        while count < most {
+            let Some(&byte) = self.text.get(at) else {
+                break;
+            };
+            if !self.program.holds(spec.class, usize::from(byte)) || self.is_stopped(spec, at) {
+                break;
+            }
+            if byte < 0x80 {
+                at += 1;
+            } else {
+                if self.wide_member(spec.class, at).is_none() {
+                    break;
+                }
+                at += width(byte);
+            }
+            count += 1;
+        }
+        self.steps += (at - start) as u64;
+        (at, count)
+    }
+}

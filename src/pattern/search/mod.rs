@@ -1,0 +1,424 @@
+//! The engine: backtracking, leftmost, first alternative first, exactly as Python's `re`.
+//!
+//! It runs first without a memory, which is quickest on the lines that real daemons write. If
+//! that takes more steps than a few per byte, the same program runs again and remembers each
+//! (instruction, position) that failed: no work is done twice, so the time is linear in the
+//! line's length whatever an attacker writes. Look-arounds remember success too. What a
+//! conditional asks for is part of what is remembered.
+//!
+//! Back-references, atomic groups and captures within look-aheads cannot be remembered that way;
+//! such patterns stop at a budget of steps per byte and then count as no match.
+
+mod loops;
+mod memo;
+mod text;
+
+use super::program::{ANY, BytesId, END, FORGET, Inst, Program, Start};
+use super::slots::{Frame, Slots, UNSET};
+use memo::Memo;
+use text::width;
+
+/// Steps before the memory is switched on: matching a stock pattern takes one to three per byte.
+const QUICK_STEPS: u64 = 256;
+const QUICK_STEPS_PER_BYTE: u64 = 8;
+
+/// The budget of patterns that are not linear.
+const BUDGET: u64 = 100_000;
+const BUDGET_PER_BYTE: u64 = 256;
+
+/// The largest memo, in bits: 64 MiB, a line of 1 MiB with 500 places to remember.
+const MOST_BITS: u64 = 1 << 29;
+
+/// How a search is carried out; the tests compare the ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Quick first, then exact.
+    Both,
+    #[cfg(test)]
+    ExactOnly,
+    #[cfg(test)]
+    QuickOnly,
+}
+
+/// Searches from byte `from` on, and leaves the groups in `slots`.
+pub(super) fn search(
+    program: &Program,
+    text: &str,
+    from: usize,
+    slots: &mut Slots,
+    mode: Mode,
+) -> bool {
+    slots.prepare(program.slots, program.groups);
+    if from > text.len() || text.len() >= UNSET as usize {
+        return false;
+    }
+    let from = (from..=text.len())
+        .find(|&at| text.is_char_boundary(at))
+        .unwrap_or(text.len());
+    let length = text.len() as u64;
+    let limit = match mode {
+        Mode::Both => QUICK_STEPS + QUICK_STEPS_PER_BYTE * length,
+        #[cfg(test)]
+        Mode::ExactOnly => 0,
+        #[cfg(test)]
+        Mode::QuickOnly => u64::MAX / 2,
+    };
+    let mut machine = Machine {
+        program,
+        text: text.as_bytes(),
+        steps: 0,
+        limit,
+        inside: Inside::Nothing,
+        slots,
+    };
+    let mut resume = from;
+    if limit > 0 {
+        let outcome = machine.leftmost::<false>(&mut resume);
+        if let Ok(found) = outcome {
+            machine.slots.steps += machine.steps;
+            return found;
+        }
+    }
+    let bits = program.rows.saturating_mul(length + 1);
+    let remembers = bits <= MOST_BITS;
+    machine.limit = if program.linear && remembers {
+        u64::MAX
+    } else {
+        machine.steps + BUDGET + BUDGET_PER_BYTE * length
+    };
+    machine.slots.prepare(program.slots, program.groups);
+    let outcome = if remembers {
+        let words = usize::try_from(bits / 64 + 1).unwrap_or(0);
+        machine.slots.tried = vec![0; words];
+        machine.slots.good = match program.looks.is_empty() {
+            true => Vec::new(),
+            false => vec![0; words],
+        };
+        machine.leftmost::<true>(&mut resume)
+    } else {
+        machine.leftmost::<false>(&mut resume)
+    };
+    let steps = machine.steps;
+    slots.steps += steps;
+    slots.release();
+    match outcome {
+        Ok(found) => found,
+        Err(Overrun) => {
+            slots.prepare(program.slots, program.groups);
+            slots.exhausted = true;
+            false
+        }
+    }
+}
+
+/// The steps are used up.
+struct Overrun;
+
+/// What the current run is the inside of, which decides what success means for the memo.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Inside {
+    /// The pattern itself: a success ends the search.
+    Nothing,
+    /// A look-around that captures nothing: success can be remembered.
+    Look,
+    /// An atomic group or the like: success must be forgotten, for it ends in different places.
+    Atomic,
+}
+
+struct Machine<'a> {
+    program: &'a Program,
+    text: &'a [u8],
+    steps: u64,
+    limit: u64,
+    inside: Inside,
+    slots: &'a mut Slots,
+}
+
+impl<'a> Machine<'a> {
+    /// Tries every start from `from` on; `from` is left at the one that was too much.
+    fn leftmost<const EXACT: bool>(&mut self, from: &mut usize) -> Result<bool, Overrun> {
+        loop {
+            let Some(start) = self.candidate(*from) else {
+                return Ok(false);
+            };
+            *from = start;
+            if self.run::<EXACT>(0, start)?.is_some() {
+                return Ok(true);
+            }
+            if start >= self.text.len() {
+                return Ok(false);
+            }
+            *from = start + width(self.text[start]);
+        }
+    }
+
+    /// The next place where a match may start.
+    fn candidate(&mut self, from: usize) -> Option<usize> {
+        let rest = &self.text[from..];
+        let found = match self.program.start {
+            Start::Anywhere => Some(from),
+            Start::Text => (from == 0).then_some(0),
+            Start::Line => match from {
+                0 => Some(0),
+                _ if self.text[from - 1] == b'\n' => Some(from),
+                _ => memchr::memchr(b'\n', rest).map(|at| from + at + 1),
+            },
+            Start::Literal(start, end) => {
+                let literal = &self.program.literals[start as usize..end as usize];
+                memchr::memmem::find(rest, literal).map(|at| from + at)
+            }
+            Start::Bytes(id) => rest
+                .iter()
+                .position(|&byte| byte & 0xc0 != 0x80 && self.program.holds(id, usize::from(byte)))
+                .or_else(|| self.program.holds(id, END).then_some(rest.len()))
+                .map(|at| from + at),
+        };
+        self.steps += (found.unwrap_or(self.text.len()) - from) as u64;
+        found
+    }
+
+    #[inline(always)]
+    fn byte(&self, at: usize) -> usize {
+        self.text.get(at).map_or(END, |&byte| usize::from(byte))
+    }
+
+    /// Runs the program from `pc` at `at` until `Match`, `Done` or `AtomicDone`; returns where
+    /// that was. On failure all slots are as before.
+    fn run<const EXACT: bool>(
+        &mut self,
+        mut pc: usize,
+        mut at: usize,
+    ) -> Result<Option<usize>, Overrun> {
+        let base = self.slots.stack.len();
+        let program = self.program;
+        loop {
+            self.steps += 1;
+            let mut alive = true;
+            if EXACT && program.memo[pc] != FORGET && !matches!(program.insts[pc], Inst::Loop(_)) {
+                match self.remember(pc, at) {
+                    Memo::New => {}
+                    Memo::Failed => alive = false,
+                    Memo::Good => return Ok(Some(self.succeed(base, at))),
+                }
+            }
+            if alive {
+                match program.insts[pc] {
+                    Inst::Byte(byte) => {
+                        alive = self.text.get(at) == Some(&byte);
+                        (pc, at) = (pc + 1, at + 1);
+                    }
+                    Inst::Literal { start, end } => {
+                        let literal = &program.literals[start as usize..end as usize];
+                        alive = self.text[at..].starts_with(literal);
+                        (pc, at) = (pc + 1, at + literal.len());
+                    }
+                    Inst::Class(class) => match self.member(class, at) {
+                        Some(next) => (pc, at) = (pc + 1, next),
+                        None => alive = false,
+                    },
+                    Inst::Loop(id) => match self.enter::<EXACT>(pc, id, at) {
+                        Step::To(next) => (pc, at) = (pc + 1, next),
+                        Step::Fail => alive = false,
+                        Step::Good => return Ok(Some(self.succeed(base, at))),
+                    },
+                    Inst::Split {
+                        first,
+                        second,
+                        first_bytes,
+                        second_bytes,
+                    } => {
+                        let byte = self.byte(at);
+                        let holds = |id: BytesId| id == ANY || program.holds(id, byte);
+                        match (holds(first_bytes), holds(second_bytes)) {
+                            (true, true) => {
+                                self.push(Frame::Way {
+                                    pc: second,
+                                    at: at as u32,
+                                });
+                                pc = first as usize;
+                            }
+                            (true, false) => pc = first as usize,
+                            (false, true) => pc = second as usize,
+                            (false, false) => alive = false,
+                        }
+                    }
+                    Inst::Jump(target) => pc = target as usize,
+                    Inst::Save(slot) => {
+                        self.save(slot, at as u32);
+                        pc += 1;
+                    }
+                    Inst::Place(place) => {
+                        alive = self.is_at(place, at);
+                        pc += 1;
+                    }
+                    Inst::Near {
+                        class,
+                        behind,
+                        negate,
+                    } => {
+                        let near = if behind {
+                            at > 0 && self.member(class, self.previous(at)).is_some()
+                        } else {
+                            self.member(class, at).is_some()
+                        };
+                        alive = near != negate;
+                        pc += 1;
+                    }
+                    Inst::NearLiteral { start, end, negate } => {
+                        let literal = &program.literals[start as usize..end as usize];
+                        alive = self.text[at..].starts_with(literal) != negate;
+                        pc += 1;
+                    }
+                    Inst::Look { look, end } => {
+                        alive = self.look::<EXACT>(pc + 1, look, at)?;
+                        pc = end as usize;
+                    }
+                    Inst::Atomic { end } => {
+                        let outer = std::mem::replace(&mut self.inside, Inside::Atomic);
+                        let outcome = self.run::<EXACT>(pc + 1, at);
+                        self.inside = outer;
+                        match outcome? {
+                            Some(next) => (pc, at) = (end as usize, next),
+                            None => alive = false,
+                        }
+                    }
+                    Inst::Done | Inst::AtomicDone => return Ok(Some(self.succeed(base, at))),
+                    Inst::Match => return Ok(Some(at)),
+                    Inst::Cond { group, no } => {
+                        pc = if self.has_matched(group) {
+                            pc + 1
+                        } else {
+                            no as usize
+                        };
+                    }
+                    Inst::BackRef { group, fold } => match self.repeats(group, fold, at) {
+                        Some(next) => (pc, at) = (pc + 1, next),
+                        None => alive = false,
+                    },
+                    Inst::Progress { slot, end } => {
+                        pc = if self.slots.values[slot as usize] == at as u32 {
+                            end as usize
+                        } else {
+                            pc + 1
+                        };
+                    }
+                }
+            }
+            if !alive {
+                match self.backtrack::<EXACT>(base)? {
+                    Next::To(next, place) => (pc, at) = (next, place),
+                    Next::Nothing => return Ok(None),
+                    Next::Good => return Ok(Some(self.succeed(base, at))),
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn push(&mut self, frame: Frame) {
+        self.slots.stack.push(frame);
+    }
+
+    #[inline(always)]
+    fn save(&mut self, slot: u32, value: u32) {
+        let old = std::mem::replace(&mut self.slots.values[slot as usize], value);
+        self.push(Frame::Slot { slot, old });
+    }
+
+    /// Undoes down to the last choice and takes the next way.
+    fn backtrack<const EXACT: bool>(&mut self, base: usize) -> Result<Next, Overrun> {
+        if self.steps > self.limit {
+            return Err(Overrun);
+        }
+        while self.slots.stack.len() > base {
+            let Some(frame) = self.slots.stack.pop() else {
+                break;
+            };
+            let (pc, step) = match frame {
+                Frame::Way { pc, at } => return Ok(Next::To(pc as usize, at as usize)),
+                Frame::Slot { slot, old } => {
+                    self.slots.values[slot as usize] = old;
+                    continue;
+                }
+                Frame::Tried { .. } => continue,
+                Frame::Back { pc, low, at } => {
+                    (pc, self.give_back::<EXACT>(pc, low as usize, at as usize))
+                }
+                Frame::More { pc, at, left } => (pc, self.take::<EXACT>(pc, at as usize, left)),
+            };
+            match step {
+                Step::To(at) => return Ok(Next::To(pc as usize + 1, at)),
+                Step::Fail => {}
+                Step::Good => return Ok(Next::Good),
+            }
+        }
+        Ok(Next::Nothing)
+    }
+
+    /// Ends a run inside the pattern: drops the other ways, keeps what undoes the captures.
+    fn succeed(&mut self, base: usize, at: usize) -> usize {
+        let mut kept = base;
+        for index in base..self.slots.stack.len() {
+            match self.slots.stack[index] {
+                frame @ Frame::Slot { .. } => {
+                    self.slots.stack[kept] = frame;
+                    kept += 1;
+                }
+                Frame::Tried { first, last } => self.settle(first, last),
+                Frame::Way { .. } | Frame::Back { .. } | Frame::More { .. } => {}
+            }
+        }
+        self.slots.stack.truncate(kept);
+        at
+    }
+
+    /// A look-around whose program starts at `pc`: whether the match may go on.
+    fn look<const EXACT: bool>(
+        &mut self,
+        pc: usize,
+        look: u32,
+        at: usize,
+    ) -> Result<bool, Overrun> {
+        let look = self.program.looks[look as usize];
+        let mut start = at;
+        for _ in 0..look.back.unwrap_or(0) {
+            if start == 0 {
+                return Ok(look.negate);
+            }
+            start = self.previous(start);
+        }
+        let base = self.slots.stack.len();
+        let inside = if look.pure {
+            Inside::Look
+        } else {
+            Inside::Atomic
+        };
+        let outer = std::mem::replace(&mut self.inside, inside);
+        let outcome = self.run::<EXACT>(pc, start);
+        self.inside = outer;
+        let found = outcome?.is_some();
+        if found && look.negate {
+            while self.slots.stack.len() > base {
+                if let Some(Frame::Slot { slot, old }) = self.slots.stack.pop() {
+                    self.slots.values[slot as usize] = old;
+                }
+            }
+        }
+        Ok(found != look.negate)
+    }
+}
+
+/// Where to go on after a failure.
+enum Next {
+    To(usize, usize),
+    Nothing,
+    /// The run is known to succeed from here.
+    Good,
+}
+
+/// The outcome of one step of a loop: go on behind it, or not, or known to succeed.
+enum Step {
+    To(usize),
+    Fail,
+    Good,
+}

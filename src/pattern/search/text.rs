@@ -1,0 +1,131 @@
+//! Looking at the text: characters, places, and what groups captured.
+
+use super::Machine;
+use crate::pattern::ast::Fold;
+use crate::pattern::program::{ClassId, Place, Wide};
+use crate::pattern::slots::UNSET;
+use crate::pattern::unicode;
+
+/// The length of the character that starts with this byte.
+pub(super) fn width(byte: u8) -> usize {
+    match byte {
+        0..0x80 => 1,
+        0x80..0xe0 => 2,
+        0xe0..0xf0 => 3,
+        0xf0..=0xff => 4,
+    }
+}
+
+/// The character at the start of `text`, which is UTF-8.
+pub(super) fn decode(text: &[u8]) -> Option<char> {
+    let first = *text.first()?;
+    let mut code = match width(first) {
+        1 => return Some(char::from(first)),
+        2 => u32::from(first) & 0x1f,
+        3 => u32::from(first) & 0x0f,
+        _ => u32::from(first) & 0x07,
+    };
+    for &byte in text.get(1..width(first))? {
+        code = code << 6 | u32::from(byte & 0x3f);
+    }
+    char::from_u32(code)
+}
+
+impl Machine<'_> {
+    /// The start of the character before `at`, which is not 0.
+    #[inline(always)]
+    pub(super) fn previous(&self, at: usize) -> usize {
+        let mut at = at - 1;
+        while self.text[at] & 0xc0 == 0x80 {
+            at -= 1;
+        }
+        at
+    }
+
+    /// The end of the character at `at`, if it is of the class.
+    #[inline(always)]
+    pub(super) fn member(&self, class: ClassId, at: usize) -> Option<usize> {
+        let &byte = self.text.get(at)?;
+        if !self.program.holds(class, usize::from(byte)) {
+            return None;
+        }
+        if byte < 0x80 {
+            return Some(at + 1);
+        }
+        self.wide_member(class, at)
+    }
+
+    /// [`Self::member`] for a character beyond ASCII.
+    #[cold]
+    pub(super) fn wide_member(&self, class: ClassId, at: usize) -> Option<usize> {
+        let inside = match &self.program.classes[usize::from(class)].wide {
+            Wide::None => false,
+            Wide::All => true,
+            Wide::Some(set) => set.contains(decode(&self.text[at..])?),
+        };
+        inside.then(|| at + width(self.text[at]))
+    }
+
+    pub(super) fn is_at(&self, place: Place, at: usize) -> bool {
+        let length = self.text.len();
+        match place {
+            Place::Start => at == 0,
+            Place::LineStart => at == 0 || self.text[at - 1] == b'\n',
+            Place::End => at == length || (at + 1 == length && self.text[at] == b'\n'),
+            Place::LineEnd => at == length || self.text[at] == b'\n',
+            Place::TextEnd => at == length,
+            Place::Word => self.is_word_edge(at, unicode::is_word),
+            Place::AsciiWord => self.is_word_edge(at, is_ascii_word),
+            // Python finds no place at all in an empty text, not even one within no word.
+            Place::NotWord => length > 0 && !self.is_word_edge(at, unicode::is_word),
+            Place::NotAsciiWord => length > 0 && !self.is_word_edge(at, is_ascii_word),
+        }
+    }
+
+    fn is_word_edge(&self, at: usize, is_word: fn(char) -> bool) -> bool {
+        let before = at > 0 && decode(&self.text[self.previous(at)..]).is_some_and(is_word);
+        let after = decode(&self.text[at..]).is_some_and(is_word);
+        before != after
+    }
+
+    /// A group being inside itself counts as matched by its former round only.
+    pub(super) fn has_matched(&self, group: u32) -> bool {
+        let (start, end) = self.group(group);
+        start != UNSET && end != UNSET && start <= end
+    }
+
+    fn group(&self, group: u32) -> (u32, u32) {
+        let slot = group as usize * 2;
+        (self.slots.values[slot], self.slots.values[slot + 1])
+    }
+
+    /// Where the text ends that repeats what the group captured.
+    pub(super) fn repeats(&mut self, group: u32, fold: Fold, at: usize) -> Option<usize> {
+        if !self.has_matched(group) {
+            return None;
+        }
+        let (start, end) = self.group(group);
+        let captured = &self.text[start as usize..end as usize];
+        self.steps += captured.len() as u64;
+        if fold == Fold::None {
+            return self.text[at..]
+                .starts_with(captured)
+                .then_some(at + captured.len());
+        }
+        let (mut there, mut here) = (0, at);
+        while there < captured.len() {
+            let a = decode(&captured[there..])?;
+            let b = decode(&self.text[here..])?;
+            if fold.lower(a) != fold.lower(b) {
+                return None;
+            }
+            there += a.len_utf8();
+            here += b.len_utf8();
+        }
+        Some(here)
+    }
+}
+
+fn is_ascii_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
