@@ -3,5 +3,6 @@
 mod config_stream;
 mod house;
 mod jail;
+mod log;
 mod reference;
 mod store;
