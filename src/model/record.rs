@@ -22,6 +22,8 @@ pub enum Level {
 pub enum Logger {
     Actions,
     Client,
+    /// What an action's commands and their repair have to say.
+    CommandAction,
     Config,
     Database,
     DateDetector,
@@ -40,6 +42,7 @@ impl Logger {
         match self {
             Self::Actions => "fail2ban.actions",
             Self::Client => "fail2ban",
+            Self::CommandAction => "fail2ban.CommandAction",
             Self::Config => "fail2ban.configreader",
             Self::Database => "fail2ban.database",
             Self::DateDetector => "fail2ban.datedetector",

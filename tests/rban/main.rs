@@ -1,8 +1,11 @@
 //! The one integration-test binary: each module is one area of promises.
 
 mod config_stream;
+mod firewall;
 mod house;
 mod jail;
 mod log;
 mod reference;
+mod stock;
 mod store;
+mod support;

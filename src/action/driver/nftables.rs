@@ -1,0 +1,421 @@
+//! nftables over netlink: elements into and out of sets, with no process and no dump of the set.
+//!
+//! What a set is (key, intervals, timeouts) is asked before each batch, together with the ruleset's
+//! generation, and the batch holds only while that generation stands. So a set that somebody
+//! replaced by another kind in between is never written to as the old kind.
+
+use std::collections::HashMap;
+use std::collections::hash_map;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use nix::errno::Errno;
+
+use super::netlink::{Attributes, Message, Socket, Writer};
+use super::{Bench, Change, Driver, Operation, Outcome};
+use crate::model::{Family, Network};
+
+/// Elements in one transaction. Larger ones gain nothing, and hold the ruleset longer.
+const CHUNK: usize = 5_000;
+
+/// How often a batch begins again when somebody else changes the ruleset meanwhile.
+const ATTEMPTS: usize = 50;
+
+// enum nft_set_attributes
+const SET_TABLE: u16 = 1;
+const SET_NAME: u16 = 2;
+const SET_FLAGS: u16 = 3;
+const SET_KEY_TYPE: u16 = 4;
+const SET_USERDATA: u16 = 13;
+// enum nft_set_flags
+const FLAG_CONSTANT: u32 = 0x2;
+const FLAG_INTERVAL: u32 = 0x4;
+const FLAG_MAP: u32 = 0x8;
+const FLAG_CONCAT: u32 = 0x80;
+// nft's own note in a set's userdata: it joins intervals that touch.
+const USERDATA_MERGE: u8 = 2;
+// nft's numbers of key types.
+const TYPE_IPV4: u32 = 7;
+const TYPE_IPV6: u32 = 8;
+// enum nft_set_elem_list_attributes, nft_set_elem_attributes, nft_data_attributes
+const LIST_TABLE: u16 = 1;
+const LIST_SET: u16 = 2;
+const LIST_ELEMENTS: u16 = 3;
+const LIST_ITEM: u16 = 1;
+const ELEMENT_KEY: u16 = 1;
+const ELEMENT_FLAGS: u16 = 3;
+const ELEMENT_TIMEOUT: u16 = 4;
+const DATA_VALUE: u16 = 1;
+const INTERVAL_END: u32 = 1;
+const GENERATION_ID: u16 = 1;
+
+/// The family of an nftables table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Table {
+    Inet,
+    Ip,
+    Ip6,
+    Arp,
+    Bridge,
+    Netdev,
+}
+
+/// Each family: nft's word and the kernel's number (`NFPROTO_…`).
+const TABLES: &[(Table, &str, u8)] = &[
+    (Table::Inet, "inet", 1),
+    (Table::Ip, "ip", 2),
+    (Table::Ip6, "ip6", 10),
+    (Table::Arp, "arp", 3),
+    (Table::Bridge, "bridge", 7),
+    (Table::Netdev, "netdev", 5),
+];
+
+impl Table {
+    /// The family nft calls so.
+    pub fn named(name: &str) -> Option<Self> {
+        let entry = TABLES.iter().find(|(_, known, _)| *known == name)?;
+        Some(entry.0)
+    }
+
+    fn number(self) -> u8 {
+        TABLES
+            .iter()
+            .find(|(table, _, _)| *table == self)
+            .map_or(0, |entry| entry.2)
+    }
+}
+
+/// One address or network into or out of a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Element {
+    pub change: Change,
+    pub family: Table,
+    pub table: Arc<str>,
+    pub set: Arc<str>,
+    pub network: Network,
+    /// Milliseconds; `None` leaves it to the set.
+    pub timeout: Option<u64>,
+}
+
+type SetName = (Table, Arc<str>, Arc<str>);
+
+impl Element {
+    fn set(&self) -> SetName {
+        (self.family, Arc::clone(&self.table), Arc::clone(&self.set))
+    }
+}
+
+/// What a set holds and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct SetKind {
+    key: u32,
+    flags: u32,
+    merges: bool,
+}
+
+impl SetKind {
+    fn read(attributes: Attributes<'_>) -> Self {
+        let mut kind = Self {
+            key: 0,
+            flags: 0,
+            merges: false,
+        };
+        let number = |value: &[u8]| value.first_chunk().map_or(0, |v| u32::from_be_bytes(*v));
+        for (attribute, value) in attributes {
+            match attribute {
+                SET_FLAGS => kind.flags = number(value),
+                SET_KEY_TYPE => kind.key = number(value),
+                SET_USERDATA => kind.merges = merges(value),
+                _ => {}
+            }
+        }
+        kind
+    }
+
+    /// Why `nft` and not this driver must handle an element, if so.
+    fn objection(self, element: &Element) -> Option<&'static str> {
+        let key = match element.network.family() {
+            Family::Inet4 => TYPE_IPV4,
+            Family::Inet6 => TYPE_IPV6,
+        };
+        if self.key != key {
+            return Some("the set holds something else");
+        }
+        if self.flags & (FLAG_CONSTANT | FLAG_MAP | FLAG_CONCAT) != 0 {
+            return Some("it is no plain set");
+        }
+        if self.merges {
+            return Some("the set merges its intervals, which nft does by reading all of it");
+        }
+        if self.flags & FLAG_INTERVAL == 0 && !element.network.is_host() {
+            return Some("the set holds hosts only");
+        }
+        None
+    }
+}
+
+/// nft's userdata: type, length and value, a byte each for the first two.
+fn merges(mut userdata: &[u8]) -> bool {
+    while let [kind, length, rest @ ..] = userdata {
+        let Some((value, next)) = rest.split_at_checked(usize::from(*length)) else {
+            return false;
+        };
+        if *kind == USERDATA_MERGE {
+            return value.iter().any(|byte| *byte != 0);
+        }
+        userdata = next;
+    }
+    false
+}
+
+/// The driver; its socket belongs to the network namespace of the thread that first uses it.
+#[derive(Debug, Default)]
+pub(super) struct Nftables {
+    socket: Option<Socket>,
+}
+
+impl Driver for Nftables {
+    fn apply(&mut self, batch: &[Operation], _bench: &mut Bench<'_>) -> Vec<Outcome> {
+        let elements: Vec<&Element> = batch
+            .iter()
+            .filter_map(|operation| match operation {
+                Operation::Element(element) => Some(element),
+                Operation::Script(_) | Operation::Rule(_) | Operation::Entry(_) => None,
+            })
+            .collect();
+        if elements.len() < batch.len() {
+            return vec![Outcome::Declined("not a set's element".to_owned()); batch.len()];
+        }
+        let mut outcomes = Vec::with_capacity(elements.len());
+        for chunk in elements.chunks(CHUNK) {
+            outcomes.extend(self.chunk(chunk));
+        }
+        outcomes
+    }
+}
+
+impl Nftables {
+    /// One transaction after the other, each without what the last one refused, until the rest is
+    /// in.
+    fn chunk(&mut self, elements: &[&Element]) -> Vec<Outcome> {
+        let mut outcomes: Vec<Option<Outcome>> = vec![None; elements.len()];
+        for _ in 0..ATTEMPTS {
+            match self.transaction(elements, &mut outcomes) {
+                Ok(()) => {}
+                // Somebody changed the ruleset meanwhile: look again.
+                Err(Errno::ERESTART | Errno::EINTR | Errno::EAGAIN) => continue,
+                Err(errno) => {
+                    // Whatever is wrong with the socket, the next batch gets a new one.
+                    self.socket = None;
+                    settle(&mut outcomes, &failure(errno));
+                }
+            }
+            if outcomes.iter().all(Option::is_some) {
+                break;
+            }
+        }
+        settle(
+            &mut outcomes,
+            &Outcome::Declined("the ruleset does not stand still".to_owned()),
+        );
+        outcomes.into_iter().flatten().collect()
+    }
+
+    /// Sends what has no outcome yet as one transaction.
+    fn transaction(
+        &mut self,
+        elements: &[&Element],
+        outcomes: &mut [Option<Outcome>],
+    ) -> Result<(), Errno> {
+        let socket = match &mut self.socket {
+            Some(socket) => socket,
+            none => none.insert(Socket::open().map_err(|e| errno_of(&e))?),
+        };
+        let generation = generation(socket)?;
+        let mut sets = HashMap::new();
+        let first = socket.sequences(elements.len() + 2);
+        let mut writer = Writer::default();
+        writer.begin(first, generation);
+        let mut sent = 0;
+        for (at, element) in elements.iter().enumerate() {
+            if outcomes[at].is_some() {
+                continue;
+            }
+            let kind = match sets.entry(element.set()) {
+                hash_map::Entry::Occupied(known) => *known.get(),
+                hash_map::Entry::Vacant(new) => *new.insert(set_kind(socket, element)),
+            };
+            outcomes[at] = match kind {
+                Err(errno) => Some(failure(errno)),
+                Ok(kind) => kind
+                    .objection(element)
+                    .map(|why| Outcome::Declined(why.to_owned())),
+            };
+            if let (None, Ok(kind)) = (&outcomes[at], kind) {
+                write(
+                    &mut writer,
+                    element,
+                    kind,
+                    first.wrapping_add(at as u32 + 1),
+                );
+                sent += 1;
+            }
+        }
+        if sent == 0 {
+            return Ok(());
+        }
+        writer.end(first.wrapping_add(elements.len() as u32 + 1));
+        let refused = socket.commit(&writer)?;
+        let place = |sequence: u32| sequence.wrapping_sub(first) as usize;
+        // Refused as a whole, by its first message.
+        if let Some((_, errno)) = refused.iter().find(|(sequence, _)| place(*sequence) == 0) {
+            return Err(*errno);
+        }
+        for (sequence, errno) in &refused {
+            let at = place(*sequence) - 1;
+            if let Some(outcome) = outcomes.get_mut(at) {
+                outcome.get_or_insert_with(|| failure(*errno));
+            }
+        }
+        if refused.is_empty() {
+            settle(outcomes, &Outcome::Done);
+        }
+        Ok(())
+    }
+}
+
+fn settle(outcomes: &mut [Option<Outcome>], outcome: &Outcome) {
+    for open in outcomes.iter_mut().filter(|o| o.is_none()) {
+        *open = Some(outcome.clone());
+    }
+}
+
+fn errno_of(error: &std::io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+}
+
+fn failure(errno: Errno) -> Outcome {
+    let reason = match errno {
+        Errno::ENOENT => "no such table, set or element".to_owned(),
+        Errno::EPERM => {
+            "not permitted: changing the firewall needs root or CAP_NET_ADMIN".to_owned()
+        }
+        Errno::EPROTONOSUPPORT | Errno::EAFNOSUPPORT | Errno::EOPNOTSUPP => {
+            return Outcome::Declined(format!("the kernel has no nf_tables: {}", errno.desc()));
+        }
+        errno => errno.desc().to_owned(),
+    };
+    Outcome::Failed(format!("nftables: {reason}"))
+}
+
+fn generation(socket: &mut Socket) -> Result<u32, Errno> {
+    socket.ask(
+        Message::GetGeneration,
+        0,
+        |_| {},
+        |mut attributes| {
+            let id = attributes.find(|(kind, _)| *kind == GENERATION_ID);
+            id.and_then(|(_, value)| value.first_chunk())
+                .map_or(0, |v| u32::from_be_bytes(*v))
+        },
+    )
+}
+
+fn set_kind(socket: &mut Socket, element: &Element) -> Result<SetKind, Errno> {
+    let name = |w: &mut Writer| {
+        w.text(SET_TABLE, &element.table);
+        w.text(SET_NAME, &element.set);
+    };
+    socket.ask(
+        Message::GetSet,
+        element.family.number(),
+        name,
+        SetKind::read,
+    )
+}
+
+fn write(writer: &mut Writer, element: &Element, kind: SetKind, sequence: u32) {
+    let message = match element.change {
+        Change::Add => Message::NewElement,
+        Change::Delete => Message::DeleteElement,
+    };
+    writer.message(message, element.family.number(), sequence, |w| {
+        w.text(LIST_TABLE, &element.table);
+        w.text(LIST_SET, &element.set);
+        w.nested(LIST_ELEMENTS, |w| {
+            w.nested(LIST_ITEM, |w| {
+                key(w, element.network.address());
+                if let (Change::Add, Some(timeout)) = (element.change, element.timeout) {
+                    w.attribute(ELEMENT_TIMEOUT, &timeout.to_be_bytes());
+                }
+            });
+            if kind.flags & FLAG_INTERVAL == 0 {
+                return;
+            }
+            // An interval ends at the first address after it; the last of all has no end.
+            if let Some(end) = after(&element.network) {
+                w.nested(LIST_ITEM, |w| {
+                    w.attribute(ELEMENT_FLAGS, &INTERVAL_END.to_be_bytes());
+                    key(w, end);
+                });
+            }
+        });
+    });
+}
+
+fn key(writer: &mut Writer, address: IpAddr) {
+    writer.nested(ELEMENT_KEY, |w| match address {
+        IpAddr::V4(v4) => w.attribute(DATA_VALUE, &v4.octets()),
+        IpAddr::V6(v6) => w.attribute(DATA_VALUE, &v6.octets()),
+    });
+}
+
+/// The first address behind a network.
+fn after(network: &Network) -> Option<IpAddr> {
+    match network.address() {
+        IpAddr::V4(v4) => {
+            let size = 1u32.checked_shl(32 - u32::from(network.prefix()))?;
+            let end = v4.to_bits().checked_add(size)?;
+            Some(IpAddr::V4(end.into()))
+        }
+        IpAddr::V6(v6) => {
+            let size = 1u128.checked_shl(128 - u32::from(network.prefix()))?;
+            let end = v6.to_bits().checked_add(size)?;
+            Some(IpAddr::V6(end.into()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_ends_behind_its_last_address() {
+        for (network, end) in [
+            ("192.0.2.5", Some("192.0.2.6")),
+            ("192.0.2.0/24", Some("192.0.3.0")),
+            ("255.255.255.255", None),
+            ("0.0.0.0/0", None),
+            ("128.0.0.0/1", None),
+            ("2001:db8::/32", Some("2001:db9::")),
+            ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", None),
+            ("::/0", None),
+        ] {
+            let network: Network = network.parse().expect("a network");
+            assert_eq!(
+                after(&network),
+                end.map(|e| e.parse().expect("an address")),
+                "{network}"
+            );
+        }
+    }
+
+    #[test]
+    fn nfts_note_about_merging_is_found_and_bad_notes_end_quietly() {
+        assert!(merges(&[0, 4, 0, 0, 0, 1, 2, 4, 1, 0, 0, 0]));
+        assert!(!merges(&[0, 4, 0, 0, 0, 1, 2, 4, 0, 0, 0, 0]));
+        assert!(!merges(&[0, 4, 0, 0, 0, 1]));
+        assert!(!merges(&[2, 9, 1]) && !merges(&[2]) && !merges(&[]));
+    }
+}
