@@ -36,6 +36,8 @@ pub(super) struct Enforcement {
     families: Families,
     /// Every ban that is to hold, whether its command worked or not.
     held: HashSet<Held>,
+    /// Nothing was banned since the last flush.
+    flushed: bool,
 }
 
 /// A ban, found by its ID.
@@ -71,6 +73,7 @@ impl Enforcement {
             drivers: HashMap::new(),
             families: Families::default(),
             held: HashSet::new(),
+            flushed: false,
         }
     }
 
@@ -93,12 +96,11 @@ impl Enforcement {
             self.unban_all();
         }
         self.held.clear();
+        self.flushed = true;
     }
 
     fn flush_at_once(&mut self, stopping: bool) {
-        let (jail, name) = (&self.spec.jail, &self.options.name);
-        let notice = format!("[{jail}] Flush ticket(s) with {name}");
-        self.voice.log(Level::Notice, Logger::Actions, notice);
+        self.voice.flushing();
         let holding = self.families.holding();
         let mut run: Vec<Arc<str>> = Vec::new();
         let mut problem = None;
@@ -132,11 +134,14 @@ impl Enforcement {
         self.carry(steps.collect());
     }
 
-    /// The jail's or the action's end: bans out, then everything the action made.
+    /// The jail's or the action's end: bans out, then everything the action made. An abort ends the
+    /// one, a second abort the other.
     pub(super) fn stop(&mut self) {
-        if !self.held.is_empty() || !self.families.holding().is_empty() {
+        self.abort.begin();
+        if !self.flushed {
             self.flush(true);
         }
+        self.abort.begin();
         let scopes = self.families.started();
         if let Err(reason) = self.stop_scopes(&scopes) {
             self.lifecycle_failed(Command::Stop, "stopping", "Failed to stop", &reason);

@@ -7,8 +7,8 @@ use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -68,25 +68,44 @@ pub(super) struct Kept {
     pub(super) dropped: u64,
 }
 
-/// Ends whatever a worker is running, from another thread, for good.
+/// Ends what a worker is doing, from another thread: the program it runs, and the steps that were
+/// to follow. It holds until the worker has seen it and begins something new.
 #[derive(Debug)]
 pub(super) struct Abort {
-    switch: Mutex<Option<PipeWriter>>,
-    seen: PipeReader,
+    bell: PipeWriter,
+    heard: PipeReader,
+    on: AtomicBool,
 }
 
 impl Abort {
     pub(super) fn new() -> io::Result<Self> {
-        let (seen, switch) = io::pipe()?;
-        Ok(Self {
-            switch: Mutex::new(Some(switch)),
-            seen,
-        })
+        let (heard, bell) = io::pipe()?;
+        nonblocking(heard.as_fd())?;
+        nonblocking(bell.as_fd())?;
+        let on = AtomicBool::new(false);
+        Ok(Self { bell, heard, on })
     }
 
     pub(super) fn abort(&self) {
-        // Dropping the writing end is what the waiting thread sees.
-        *self.switch.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.on.store(true, Ordering::Release);
+        // A full pipe rings already.
+        let _ = (&self.bell).write(&[0]);
+    }
+
+    /// Whether what is being done should end.
+    pub(super) fn is_on(&self) -> bool {
+        self.on.load(Ordering::Acquire)
+    }
+
+    /// The worker begins something new, which is not what the abort was about.
+    pub(super) fn begin(&self) {
+        self.on.store(false, Ordering::Release);
+        self.hush();
+    }
+
+    fn hush(&self) {
+        let mut bytes = [0; 64];
+        while matches!((&self.heard).read(&mut bytes), Ok(1..)) {}
     }
 }
 
@@ -182,6 +201,9 @@ impl<'a> Watched<'a> {
     fn finish(mut self, mut child: Child, limit: Duration, abort: &Abort) -> io::Result<Finished> {
         let pid = child.id();
         let first = self.wait(limit, Some(abort))?;
+        if first == Event::Aborted {
+            abort.hush();
+        }
         if first != Event::Ended {
             self.group.kill(Signal::SIGTERM);
             self.wait(GRACE, None)?;
@@ -242,7 +264,11 @@ impl<'a> Watched<'a> {
             (Event::Output, self.output.fd(), input),
             (Event::Errors, self.errors.fd(), input),
             (Event::Ended, Some(self.ended.as_fd()), input),
-            (Event::Aborted, abort.map(|abort| abort.seen.as_fd()), input),
+            (
+                Event::Aborted,
+                abort.map(|abort| abort.heard.as_fd()),
+                input,
+            ),
             (Event::Late, Some(self.timer.as_fd()), input),
         ]
         .into_iter()
@@ -343,3 +369,6 @@ fn nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
     fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

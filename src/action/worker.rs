@@ -219,14 +219,24 @@ impl Worker {
                 }
                 true
             }
-            Job::Flush => !options.has(Command::Flush),
+            Job::Flush => {
+                self.flush_nothing(&options);
+                true
+            }
             Job::Stop => {
+                self.flush_nothing(&options);
                 state.phase = Phase::Ended;
                 self.shared.voice.say(Event::Stopped);
                 self.shared.changed.notify_all();
                 true
             }
             Job::Ban(_) => false,
+        }
+    }
+
+    fn flush_nothing(&self, options: &Options) {
+        if options.has(Command::Flush) {
+            self.shared.voice.flushing();
         }
     }
 
@@ -278,26 +288,33 @@ impl Worker {
         self.wait(limit, |state| state.jobs.is_empty() && !state.busy)
     }
 
-    /// Sends [`Job::Stop`] if need be and waits for the end, at most `limit`; whether it came. After
-    /// that the running command is ended, what waits is dropped, and another `false` says that not
-    /// even this worked in time.
+    /// Sends [`Job::Stop`] if need be and waits for the end; whether it came in time.
+    ///
+    /// Past `limit` what is being done is given up and what waits is dropped, but for the flush;
+    /// past it again the flush is given up, and then the action's own stop: three times `limit` at
+    /// most.
     pub fn stop(&self, limit: Duration) -> bool {
         self.send(Job::Stop);
         let ended = |state: &State| matches!(state.phase, Phase::Ended);
         if self.wait(limit, ended) {
             return true;
         }
-        let abort = {
-            let mut state = self.shared.state();
-            state.jobs.clear();
-            state.jobs.push_back(Job::Stop);
-            state.abort.clone()
-        };
-        if let Some(abort) = abort {
+        for _ in 0..2 {
+            self.abort();
+            if self.wait(limit, ended) {
+                return false;
+            }
+        }
+        self.abort();
+        false
+    }
+
+    fn abort(&self) {
+        let mut state = self.shared.state();
+        state.jobs.retain(|job| matches!(job, Job::Stop));
+        if let Some(abort) = &state.abort {
             abort.abort();
         }
-        self.wait(limit, ended);
-        false
     }
 
     fn wait(&self, limit: Duration, until: impl Fn(&State) -> bool) -> bool {
@@ -319,6 +336,7 @@ impl Drop for Worker {
 
 /// The thread: takes what waits, does it in order, until told to stop.
 fn work(shared: &Shared, mut enforcement: Enforcement) {
+    let _ending = Ending(shared);
     loop {
         let jobs = take(shared);
         let mut steps = Vec::new();
@@ -341,13 +359,28 @@ fn work(shared: &Shared, mut enforcement: Enforcement) {
             break;
         }
     }
-    let mut state = shared.state();
-    state.phase = Phase::Ended;
-    state.busy = false;
-    state.jobs.clear();
-    drop(state);
-    shared.voice.say(Event::Stopped);
-    shared.changed.notify_all();
+}
+
+/// Whatever ends the thread, the daemon hears of it and nobody waits for it any more.
+struct Ending<'a>(&'a Shared);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        let Self(shared) = self;
+        let mut state = shared.state();
+        state.phase = Phase::Ended;
+        state.busy = false;
+        state.jobs.clear();
+        drop(state);
+        if thread::panicking() {
+            let message = "Action has ended by a fault of ours; reload the jail to start it again";
+            shared
+                .voice
+                .log(Level::Critical, Logger::CommandAction, message);
+        }
+        shared.voice.say(Event::Stopped);
+        shared.changed.notify_all();
+    }
 }
 
 /// Does a job that is about no single ban; whether it was the last.
@@ -386,3 +419,6 @@ fn take(shared: &Shared) -> Vec<Job> {
     let count = state.jobs.len().min(TOGETHER);
     state.jobs.drain(..count).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -82,15 +82,23 @@ impl Enforcement {
                 after(this, failed);
             }
         };
+        // What would not start is not started anew for each of a thousand bans.
+        let mut down: Vec<(Scope, String)> = Vec::new();
         for step in steps {
+            if self.abort.is_on() {
+                return;
+            }
             if self.is_idle(&step, &batch) {
                 continue;
             }
             if self.needs_start(&step) {
                 finish(self, &mut batch);
-                if let Err(reason) = self.start_for(step.scope()) {
+                let known = down.iter().find(|(scope, _)| *scope == step.scope());
+                let known = known.map(|(_, reason)| reason.clone());
+                if let Some(reason) = known.or_else(|| self.start_for(step.scope()).err()) {
                     let error = self.script_error("starting");
-                    self.failed(&step, &error, reason);
+                    self.failed(&step, &error, reason.clone());
+                    down.push((step.scope(), reason));
                     continue;
                 }
             }
@@ -115,6 +123,7 @@ impl Enforcement {
             Command::Ban => {
                 if !not_mine {
                     self.held.replace(Held(Arc::clone(&step.ban)));
+                    self.flushed = false;
                 }
                 not_mine
             }
