@@ -1,9 +1,11 @@
 //! The one integration-test binary: each module is one area of promises.
 
+mod article;
 mod config_stream;
 mod firewall;
 mod house;
 mod jail;
+mod lab;
 mod log;
 mod reference;
 mod stock;
