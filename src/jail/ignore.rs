@@ -103,6 +103,12 @@ impl Ignore {
         {
             return true;
         }
+        if let Some(path) = file_path(word) {
+            let before = self.entries.len();
+            self.entries
+                .retain(|entry| !matches!(entry, Entry::File(list) if list.path == path));
+            return self.entries.len() < before;
+        }
         let shown = word
             .parse::<Network>()
             .map_or_else(|_| word.to_owned(), |network| network.to_string());
@@ -250,7 +256,11 @@ impl Entry {
         match self {
             Self::Net(_) => "ip".to_owned(),
             Self::Name(_) => "dns".to_owned(),
-            Self::File(list) => format!("file:/{}", list.path.display()),
+            // fail2ban writes one slash more.
+            Self::File(list) if list.path.is_absolute() => {
+                format!("file:/{}", list.path.display())
+            }
+            Self::File(list) => format!("file:{}", list.path.display()),
         }
     }
 

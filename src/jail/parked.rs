@@ -11,19 +11,12 @@ use crate::model::{FailId, Failure};
 /// Failures waiting for one kind of answer in one jail.
 const MOST: usize = 1000;
 
-/// How a failure came to the jail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Found,
-    /// Counted this many times.
-    Attempt(u32),
-}
-
 /// A failure on its way to be counted.
 #[derive(Clone, Debug)]
 pub(super) struct Case {
     pub(super) failure: Failure,
-    pub(super) kind: Kind,
+    /// For an attempt reported by hand: as how many failures it counts.
+    pub(super) count: Option<u32>,
 }
 
 #[derive(Clone, Debug, Default)]

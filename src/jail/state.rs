@@ -13,7 +13,7 @@ use super::failures::{Counting, Failures, Limits, Ticket};
 use super::history::Past;
 use super::ignore::{Ignore, Opinion};
 use super::increment::{Increment, IncrementError};
-use super::parked::{Case, Kind, Parked};
+use super::parked::{Case, Parked};
 use super::words::{date_time, duration};
 use crate::model::{
     Ban, BanIncrement, BanTime, FailId, Failure, JailSettings, Level, Logger, MatchedLine, Network,
@@ -85,8 +85,8 @@ impl Jail {
 
     /// A line's failure.
     pub fn failure(&mut self, failure: Failure, turn: &mut Turn<'_>) {
-        let kind = Kind::Found;
-        self.consider(Case { failure, kind }, turn);
+        let count = None;
+        self.consider(Case { failure, count }, turn);
     }
 
     /// A failure known by a host name only (its ID is that name): it counts for every address the
@@ -99,7 +99,7 @@ impl Jail {
 
     /// `set JAIL attempt IP LINES`; whether it counts (it may yet turn out to be ignored).
     pub fn attempt(&mut self, id: FailId, lines: Vec<String>, turn: &mut Turn<'_>) -> bool {
-        let count = lines.len().max(1) as u32;
+        let count = Some(lines.len().max(1) as u32);
         let lines = lines.into_iter().map(|text| MatchedLine {
             text: text.into(),
             date: None,
@@ -112,8 +112,7 @@ impl Jail {
             data: Default::default(),
             regex: 0,
         };
-        let kind = Kind::Attempt(count);
-        self.consider(Case { failure, kind }, turn)
+        self.consider(Case { failure, count }, turn)
     }
 
     /// `set JAIL banip`: bans at once, whoever is ignored; returns how many are newly banned.
@@ -164,11 +163,6 @@ impl Jail {
     /// The jail ends: its bans leave the firewall and stay in the database.
     pub fn stop(&mut self, turn: &mut Turn<'_>) -> usize {
         self.flush("Repeal Ban", turn)
-    }
-
-    /// Every ban ends, as before a restart of the jail: logged as `Unban`, kept in the database.
-    pub fn release_all(&mut self, turn: &mut Turn<'_>) -> usize {
-        self.flush("Unban", turn)
     }
 
     fn flush(&mut self, word: &str, turn: &mut Turn<'_>) -> usize {
@@ -342,19 +336,15 @@ impl Jail {
     }
 
     fn count(&mut self, case: Case, turn: &mut Turn<'_>) {
-        let Case { failure, kind } = case;
+        let Case { failure, count } = case;
         let (id, time) = (failure.id.clone(), failure.time);
-        let (word, count) = match kind {
-            Kind::Found => ("Found", 1),
-            Kind::Attempt(count) => ("Attempt", count),
-        };
+        let word = if count.is_some() { "Attempt" } else { "Found" };
         let date = date_time(time, turn.zone);
         let message = format!("[{}] {word} {id} - {date}", self.name);
         turn.log(Level::Info, Logger::Filter, message);
-        let retry = self.failures.add(failure, count, turn.now);
+        let retry = self.failures.add(failure, count.unwrap_or(1), turn.now);
         let mut ticket = self.reached(&id, retry);
-        if matches!(kind, Kind::Found)
-            && let Some(extra) = self.known_bad(&id, time, turn)
+        if let Some(extra) = self.known_bad(&id, time, turn)
             && let Some(retry) = self.failures.aggravate(&id, time, extra)
         {
             ticket = ticket.or(self.reached(&id, retry));

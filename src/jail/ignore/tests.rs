@@ -96,6 +96,8 @@ fn words_are_listed_added_once_and_taken_out() {
     assert!(ignore.remove("example.com"));
     assert!(!ignore.remove("example.com"));
     assert_eq!(ignore.words(), ["file:rel"]);
+    assert!(ignore.remove("file:rel"));
+    assert!(ignore.words().is_empty());
 }
 
 #[test]
