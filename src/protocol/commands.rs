@@ -719,7 +719,7 @@ pub fn parse(command: &Value) -> Result<Request, Exception> {
         "set" => parse_set(rest),
         "get" => parse_get(rest),
         "multi-set" => parse_multi_set(rest),
-        word => match find(Scope::Basic, word) {
+        word => match find(Basic, word) {
             Some(row) => (row.parse)(&mut Words { rest, jail: "" }),
             None => Err(plain("Invalid command")),
         },
@@ -735,13 +735,13 @@ fn find(scope: Scope, word: &str) -> Option<&'static Command> {
 fn parse_set(words: &[Value]) -> Result<Request, Exception> {
     let (name, rest) = words.split_first().ok_or_else(index_error)?;
     let name = name.to_string();
-    if let Some(row) = find(Scope::SetGlobal, &name) {
+    if let Some(row) = find(SetGlobal, &name) {
         return (row.parse)(&mut Words { rest, jail: "" });
     }
     let (word, rest) = rest.split_first().ok_or_else(index_error)?;
     let word = word.to_string();
     let mut words = Words { rest, jail: &name };
-    if let Some(row) = find(Scope::SetJail, &word) {
+    if let Some(row) = find(SetJail, &word) {
         return (row.parse)(&mut words);
     }
     if let Some(extra) = word.strip_prefix("bantime.") {
@@ -757,13 +757,13 @@ fn parse_set(words: &[Value]) -> Result<Request, Exception> {
 fn parse_get(words: &[Value]) -> Result<Request, Exception> {
     let (name, rest) = words.split_first().ok_or_else(index_error)?;
     let name = name.to_string();
-    if let Some(row) = find(Scope::GetGlobal, &name) {
+    if let Some(row) = find(GetGlobal, &name) {
         return (row.parse)(&mut Words { rest, jail: "" });
     }
     let (word, rest) = rest.split_first().ok_or_else(index_error)?;
     let word = word.to_string();
     let mut words = Words { rest, jail: &name };
-    if let Some(row) = find(Scope::GetJail, &word) {
+    if let Some(row) = find(GetJail, &word) {
         return (row.parse)(&mut words);
     }
     match word.strip_prefix("bantime.") {
