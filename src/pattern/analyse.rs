@@ -165,11 +165,11 @@ fn first_of(program: &Program, pc: usize, first: &[Bytes]) -> Bytes {
                 _ => at(end),
             }
         }
-        // An atomic group's program goes on right behind it.
-        Inst::Atomic { .. } | Inst::AtomicDone => next(),
+        Inst::Atomic { .. } => next(),
         Inst::Cond { no, .. } => next().union(at(no)),
         Inst::Progress { end, .. } => next().union(at(end)),
-        Inst::Done | Inst::BackRef { .. } | Inst::Match => Bytes::ALL,
+        // An atomic group must not choose its end by what follows.
+        Inst::Done | Inst::AtomicDone | Inst::BackRef { .. } | Inst::Match => Bytes::ALL,
     }
 }
 

@@ -253,7 +253,9 @@ impl Compiler {
             return self.character_loop(&set, stop, (min, max), greed);
         }
         if greed == Greed::Possessive {
-            return self.atomic(|this| this.group_loop(node, (min, max), true));
+            // Python lets no round change its mind either, not even for the next one's sake.
+            let round = Node::Atomic(Box::new(node.clone()));
+            return self.atomic(|this| this.group_loop(&round, (min, max), true));
         }
         self.group_loop(node, (min, max), greed == Greed::Greedy)
     }

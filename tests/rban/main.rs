@@ -7,6 +7,7 @@ mod house;
 mod jail;
 mod lab;
 mod log;
+mod pattern;
 mod reference;
 mod stock;
 mod store;

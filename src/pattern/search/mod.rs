@@ -36,8 +36,6 @@ pub(super) enum Mode {
     Both,
     #[cfg(test)]
     ExactOnly,
-    #[cfg(test)]
-    QuickOnly,
 }
 
 /// Searches from byte `from` on, and leaves the groups in `slots`.
@@ -60,8 +58,6 @@ pub(super) fn search(
         Mode::Both => QUICK_STEPS + QUICK_STEPS_PER_BYTE * length,
         #[cfg(test)]
         Mode::ExactOnly => 0,
-        #[cfg(test)]
-        Mode::QuickOnly => u64::MAX / 2,
     };
     let mut machine = Machine {
         program,

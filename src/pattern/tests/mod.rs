@@ -1,5 +1,10 @@
 //! Tests of the language by itself; those against Python are in `tests/rban/pattern.rs`.
 
+#[path = "../../../tests/rban/pattern/generate.rs"]
+mod generate;
+
+use generate::Generator;
+
 use super::search::{Mode, search};
 use super::{Flags, Options, Regex, Slots};
 
@@ -18,31 +23,54 @@ fn a_host_is_found() {
     assert!(Regex::python("(", Flags::default()).is_err());
 }
 
-#[test]
-fn every_way_to_search_agrees_on_the_basics() {
-    for (pattern, text) in [
-        (r"(a|ab)(c|bcd)(d*)", "abcd"),
-        (r"(?:(?! from ).)*? from (\S+)", "x y from z from q\n"),
-        (r"(?P<a>x)?(?(a)y|z)+", "zzxy"),
-        (r"(?:a|())*b", "aab"),
-    ] {
-        let mut found = Vec::new();
-        for (optimised, mode) in [
-            (true, Mode::Both),
-            (true, Mode::ExactOnly),
-            (true, Mode::QuickOnly),
-            (false, Mode::ExactOnly),
-            (false, Mode::QuickOnly),
-        ] {
-            let regex = Regex::build(pattern, Flags::default(), optimised).unwrap();
-            let mut slots = Slots::new();
-            let hit = search(regex.program(), text, 0, &mut slots, mode);
-            let groups: Vec<_> = (0..4).map(|index| slots.get(index)).collect();
-            found.push((hit, groups));
-        }
-        assert!(
-            found.windows(2).all(|pair| pair[0] == pair[1]),
-            "{pattern}: {found:?}"
-        );
+type Spans = Vec<Option<(usize, usize)>>;
+
+/// All groups of the first match, found in one of the ways there are; `Err` if it gave up.
+fn found(regex: &Regex, text: &str, mode: Mode) -> Result<Option<Spans>, ()> {
+    let mut slots = Slots::new();
+    let program = regex.program();
+    let hit = search(program, text, 0, &mut slots, mode);
+    if slots.exhausted() {
+        return Err(());
     }
+    Ok(hit.then(|| {
+        (0..program.groups)
+            .map(|group| slots.get(group).map(|range| (range.start, range.end)))
+            .collect()
+    }))
+}
+
+#[test]
+fn quick_exact_and_unoptimised_searches_agree() {
+    let (mut compared, mut hits) = (0, 0);
+    for seed in 0..6000 {
+        let mut generator = Generator::new(seed);
+        let pattern = generator.pattern();
+        let Ok(plain) = Regex::build(&pattern, Flags::default(), false) else {
+            continue;
+        };
+        let regex = Regex::python(&pattern, Flags::default()).unwrap();
+        for _ in 0..4 {
+            let text = generator.text();
+            // Without a memory some patterns take for ever.
+            let expected = found(&regex, &text, Mode::Both);
+            for (regex, mode) in [
+                (&regex, Mode::ExactOnly),
+                (&plain, Mode::ExactOnly),
+                (&plain, Mode::Both),
+            ] {
+                let other = found(regex, &text, mode);
+                assert!(
+                    other == expected || (other.is_err() && !regex.is_linear()),
+                    "{seed}: {pattern:?} on {text:?}, {mode:?}: {other:?}, not {expected:?}"
+                );
+            }
+            compared += 1;
+            hits += usize::from(expected.is_ok_and(|found| found.is_some()));
+        }
+    }
+    assert!(
+        compared > 18_000 && hits > 6000,
+        "{compared} compared, {hits} hits"
+    );
 }

@@ -1,0 +1,107 @@
+//! Python's own `re` as the judge: one process, a question and an answer per line.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use serde_json::{Value, json};
+
+/// Answers `[pattern, multiline, [text, …]]` with `false` for a wrong pattern, `null` where `re`
+/// takes too long, or for each text `null` or its groups as `[start, end]` (-1: no part).
+const SCRIPT: &str = r"
+import json, re, signal, sys, warnings
+warnings.simplefilter('ignore')
+class Slow(Exception): pass
+def slow(*_): raise Slow
+signal.signal(signal.SIGALRM, slow)
+for line in sys.stdin:
+    pattern, multiline, texts = json.loads(line)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 2)
+        compiled = re.compile(pattern, re.M if multiline else 0)
+        answer = []
+        for text in texts:
+            found = compiled.search(text)
+            answer.append(found and [found.span(i) for i in range(compiled.groups + 1)])
+    except Slow:
+        answer = None
+    except (re.error, OverflowError, RecursionError, ValueError):
+        answer = False
+    except SystemError:
+        answer = None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    print(json.dumps(answer), flush=True)
+";
+
+pub(crate) struct Python {
+    process: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+/// The spans of all groups in bytes; `None` for a group that took no part.
+pub(crate) type Spans = Vec<Option<(usize, usize)>>;
+
+/// What Python makes of a pattern.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Verdict {
+    Wrong,
+    /// No answer in time, or a crash of Python itself.
+    Unknown,
+    Found(Vec<Option<Spans>>),
+}
+
+impl Python {
+    #[expect(clippy::disallowed_methods, reason = "the judge is another program")]
+    pub(crate) fn start() -> Self {
+        let mut process = Command::new("python3")
+            .args(["-c", SCRIPT])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python3 is installed where tests run");
+        let input = process.stdin.take().expect("a pipe");
+        let output = BufReader::new(process.stdout.take().expect("a pipe"));
+        Self {
+            process,
+            input,
+            output,
+        }
+    }
+
+    pub(crate) fn ask(&mut self, pattern: &str, multiline: bool, texts: &[String]) -> Verdict {
+        writeln!(self.input, "{}", json!([pattern, multiline, texts])).expect("a listening Python");
+        let mut answer = String::new();
+        self.output.read_line(&mut answer).expect("an answer");
+        match serde_json::from_str(&answer).expect("JSON") {
+            Value::Bool(_) => Verdict::Wrong,
+            Value::Array(found) => Verdict::Found(
+                found
+                    .iter()
+                    .zip(texts)
+                    .map(|(groups, text)| groups.as_array().map(|groups| spans(groups, text)))
+                    .collect(),
+            ),
+            _ => Verdict::Unknown,
+        }
+    }
+}
+
+impl Drop for Python {
+    fn drop(&mut self) {
+        // Its input ends here; a Python that does not care is ended.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Python counts characters, we count bytes.
+fn spans(groups: &[Value], text: &str) -> Spans {
+    let mut bytes: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+    bytes.push(text.len());
+    let byte = |value: &Value| Some(bytes[usize::try_from(value.as_i64()?).ok()?]);
+    groups
+        .iter()
+        .map(|group| Some((byte(&group[0])?, byte(&group[1])?)))
+        .collect()
+}
