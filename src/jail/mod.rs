@@ -26,4 +26,4 @@ pub use history::{History, Past};
 pub use ignore::{Ignore, Opinion};
 pub use increment::{Increment, IncrementError};
 pub use state::{Counts, Jail};
-pub use words::{date_time, duration};
+pub use words::date_time;

@@ -3,8 +3,9 @@
 //! The texts it logs are fail2ban's own, as tools read them. It decides and remembers; enforcing,
 //! writing down and looking things up are effects for the daemon.
 
-use std::net::IpAddr;
-use std::path::Path;
+mod answers;
+mod orders;
+
 use std::sync::Arc;
 
 use super::bans::{Added, Bans};
@@ -14,10 +15,9 @@ use super::history::Past;
 use super::ignore::{Ignore, Opinion};
 use super::increment::{Increment, IncrementError};
 use super::parked::{Case, Parked};
-use super::words::{date_time, duration};
+use super::words::date_time;
 use crate::model::{
-    Ban, BanIncrement, BanTime, FailId, Failure, JailSettings, Level, Logger, MatchedLine, Network,
-    Span, Time, UseDns,
+    Ban, BanTime, FailId, Failure, JailSettings, Level, Logger, Span, Time, UseDns,
 };
 
 /// The actions of a jail are verified at most this often, for a ban at least this old.
@@ -97,121 +97,6 @@ impl Jail {
         }
     }
 
-    /// `set JAIL attempt IP LINES`; whether it counts (it may yet turn out to be ignored).
-    pub fn attempt(&mut self, id: FailId, lines: Vec<String>, turn: &mut Turn<'_>) -> bool {
-        let count = Some(lines.len().max(1) as u32);
-        let lines = lines.into_iter().map(|text| MatchedLine {
-            text: text.into(),
-            date: None,
-        });
-        let failure = Failure {
-            id,
-            ip: None,
-            time: turn.now,
-            lines: lines.collect(),
-            data: Default::default(),
-            regex: 0,
-        };
-        self.consider(Case { failure, count }, turn)
-    }
-
-    /// `set JAIL banip`: bans at once, whoever is ignored; returns how many are newly banned.
-    pub fn ban(&mut self, ids: &[FailId], turn: &mut Turn<'_>) -> usize {
-        let before = self.bans.total();
-        for id in ids {
-            let ticket = Ticket {
-                id: id.clone(),
-                ip: None,
-                time: turn.now,
-                retry: 0,
-                attempts: 0,
-                lines: Vec::new(),
-                data: Default::default(),
-            };
-            self.ban_ticket(ticket, turn);
-        }
-        (self.bans.total() - before) as usize
-    }
-
-    /// `set JAIL unbanip`: ends the bans of an ID, or of all within a network, and forgets them;
-    /// returns how many were banned.
-    pub fn unban(&mut self, id: &FailId, turn: &mut Turn<'_>) -> usize {
-        turn.push(Effect::Forget(id.clone()));
-        turn.history.forget(&self.name, id);
-        if let Some(ban) = self.bans.remove(id) {
-            self.release(ban, "Unban", turn);
-            return 1;
-        }
-        if let Some(network) = id.network().filter(|network| !network.is_host()) {
-            let within = self.bans.within(network);
-            if !within.is_empty() {
-                return within.iter().map(|id| self.unban(id, turn)).sum();
-            }
-        }
-        let message = format!("{id} is not banned");
-        turn.log(Level::Msg, Logger::Actions, message);
-        0
-    }
-
-    /// `unban --all` for this jail; returns how many were banned.
-    pub fn unban_all(&mut self, turn: &mut Turn<'_>) -> usize {
-        turn.push(Effect::ForgetAll);
-        turn.history.forget_jail(&self.name);
-        self.flush("Unban", turn)
-    }
-
-    /// The jail ends: its bans leave the firewall and stay in the database.
-    pub fn stop(&mut self, turn: &mut Turn<'_>) -> usize {
-        self.flush("Repeal Ban", turn)
-    }
-
-    fn flush(&mut self, word: &str, turn: &mut Turn<'_>) -> usize {
-        let count = self.bans.len();
-        turn.push(Effect::Flush);
-        for ban in self.bans.drain() {
-            self.release(ban, word, turn);
-        }
-        count
-    }
-
-    /// A ban read back from the database (`restored`, with the bantime it had): in force again with
-    /// what is left of it, unless it is ignored now.
-    pub fn restore(&mut self, mut ban: Ban, turn: &mut Turn<'_>) {
-        ban.restored = true;
-        ban.own_bantime = true;
-        ban.bantime = self.capped(ban.bantime);
-        if ban.end().is_some_and(|end| end <= turn.now) {
-            return;
-        }
-        let failure = Failure {
-            id: ban.id.clone(),
-            ip: ban.ip,
-            time: ban.time,
-            lines: Vec::new(),
-            data: Default::default(),
-            regex: 0,
-        };
-        // A name not resolved yet is looked at again in `resolved`.
-        if let Opinion::Ignored(by) = self.ignore.judge(&failure, turn.own, turn.now) {
-            return self.log_ignored(&failure.id, by, turn);
-        }
-        self.add(ban, turn);
-    }
-
-    /// Bans are not restored longer than this jail would ban at most.
-    fn capped(&self, bantime: BanTime) -> BanTime {
-        let most = match (self.increment.enabled, self.increment.maxtime) {
-            (true, None) => BanTime::Permanent,
-            (true, Some(maxtime)) => BanTime::from_number(maxtime.secs()),
-            (false, _) => self.bantime,
-        };
-        match (bantime, most) {
-            (_, BanTime::Permanent) => bantime,
-            (BanTime::Permanent, most) => most,
-            (BanTime::Secs(secs), BanTime::Secs(most)) => BanTime::Secs(secs.min(most)),
-        }
-    }
-
     /// Ends what is due.
     pub fn tick(&mut self, turn: &mut Turn<'_>) {
         while let Some(ban) = self.bans.expire(turn.now) {
@@ -224,78 +109,6 @@ impl Jail {
     pub fn next_due(&self) -> Option<Time> {
         let due = [self.bans.next_due(), self.failures.next_due()];
         due.into_iter().flatten().min()
-    }
-
-    /// A name's addresses, none when it has none.
-    pub fn resolved(&mut self, name: &str, addresses: &[IpAddr], turn: &mut Turn<'_>) {
-        let networks: Vec<Network> = addresses.iter().copied().map(Network::host).collect();
-        if self.ignore.resolved(name, &networks) {
-            for network in &networks {
-                self.release_ignored(&FailId::Net(*network), turn);
-            }
-            for case in self.parked.take_unsure() {
-                self.consider(case, turn);
-            }
-        }
-        let failures = self.parked.named(name);
-        if failures.is_empty() {
-            return;
-        }
-        if networks.is_empty() {
-            let message = format!(
-                "Unable to find a corresponding IP address for {name}: \
-                 [Errno -2] Name or service not known"
-            );
-            return turn.log(Level::Warning, Logger::IpDns, message);
-        }
-        if self.usedns == UseDns::Warn {
-            let shown: Vec<String> = networks.iter().map(|ip| format!("'{ip}'")).collect();
-            let message = format!(
-                "Determined IP using DNS Lookup: {name} = {{{}}}",
-                shown.join(", ")
-            );
-            turn.log(Level::Warning, Logger::IpDns, message);
-        }
-        for failure in failures {
-            for network in &networks {
-                let id = FailId::Net(*network);
-                self.failure(
-                    Failure {
-                        id,
-                        ..failure.clone()
-                    },
-                    turn,
-                );
-            }
-        }
-    }
-
-    /// A restored ban turns out to be of an ignored ID, now that its name is resolved.
-    fn release_ignored(&mut self, id: &FailId, turn: &mut Turn<'_>) {
-        if self.bans.find(id).is_some_and(|ban| ban.restored)
-            && let Some(ban) = self.bans.remove(id)
-        {
-            self.log_ignored(id, Some("dns".to_owned()), turn);
-            self.release(ban, "Unban", turn);
-        }
-    }
-
-    /// The contents of a file in `ignoreip`.
-    pub fn ignore_file(&mut self, path: &Path, text: &str) {
-        self.ignore.set_file(path, text);
-    }
-
-    /// What `ignorecommand` said of a ticket.
-    pub fn ignore_answer(&mut self, token: u64, ignored: bool, turn: &mut Turn<'_>) {
-        let Some(case) = self.parked.answered(token) else {
-            return;
-        };
-        self.ignore.remember(&case.failure, ignored, turn.now);
-        if ignored {
-            self.log_ignored(&case.failure.id, Some("command".to_owned()), turn);
-        } else {
-            self.count(case, turn);
-        }
     }
 
     /// Asks whether a failure is ignored; false when it is known to be.
@@ -454,7 +267,7 @@ impl Jail {
                     self.name,
                     ban.id,
                     past.count,
-                    duration(secs)
+                    Span::from_secs(secs).words()
                 );
                 turn.log(Level::Error, Logger::Observer, message);
             }
@@ -489,7 +302,7 @@ impl Jail {
 
     fn log_increment(&self, ban: &Ban, past: Past, turn: &mut Turn<'_>) {
         let words = |bantime: BanTime| match bantime {
-            BanTime::Secs(secs) => duration(secs),
+            BanTime::Secs(secs) => Span::from_secs(secs).words(),
             BanTime::Permanent => "permanent".to_owned(),
         };
         let length = words(ban.bantime);
@@ -573,27 +386,8 @@ impl Jail {
         self.bantime
     }
 
-    /// `set JAIL bantime`: bans without a bantime of their own follow.
-    pub fn set_bantime(&mut self, bantime: BanTime, turn: &mut Turn<'_>) {
-        self.bantime = bantime;
-        for ban in self.bans.retime(bantime) {
-            turn.push(Effect::Prolong(ban));
-        }
-        self.tick(turn);
-    }
-
     pub const fn counting(&self) -> Counting {
         self.failures.counting
-    }
-
-    /// `set JAIL maxretry|findtime|maxmatches`: a lower maxretry bans whoever is there already.
-    pub fn set_counting(&mut self, counting: Counting, turn: &mut Turn<'_>) {
-        self.failures.counting = counting;
-        for id in self.failures.reached() {
-            if let Some(ticket) = self.failures.take(&id) {
-                self.ban_ticket(ticket, turn);
-            }
-        }
     }
 
     /// Whether past bans matter here, so that the history must be read from the database.
@@ -601,22 +395,8 @@ impl Jail {
         self.increment.enabled
     }
 
-    pub fn set_increment(&mut self, settings: &BanIncrement) -> Result<(), IncrementError> {
-        self.increment = Increment::new(settings)?;
-        Ok(())
-    }
-
-    pub const fn set_usedns(&mut self, usedns: UseDns) {
-        self.usedns = usedns;
-    }
-
     pub const fn ignore(&self) -> &Ignore {
         &self.ignore
-    }
-
-    /// The ignore lists, to change; `start` then asks for new names and files.
-    pub const fn ignore_mut(&mut self) -> &mut Ignore {
-        &mut self.ignore
     }
 }
 

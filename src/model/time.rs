@@ -65,6 +65,11 @@ impl Span {
     pub fn as_secs_f64(self) -> f64 {
         self.0 as f64 / 1e6
     }
+
+    /// The whole seconds as fail2ban words them in its log: `1h 30m`.
+    pub fn words(self) -> String {
+        words(self.secs())
+    }
 }
 
 impl Add<Span> for Time {
@@ -126,5 +131,63 @@ impl BanTime {
 impl fmt::Display for BanTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.number())
+    }
+}
+
+/// `1h 30m`: at most three units, rounded more the longer it is.
+fn words(secs: i64) -> String {
+    const YEAR: i64 = 31_536_000;
+    const WEEK: i64 = 604_800;
+    const DAY: i64 = 86_400;
+    /// Just short of an hour counts as one.
+    const HOUR: i64 = 3_595;
+    match secs {
+        YEAR.. => units(rounded(secs, 86_400), &[(365, "y"), (7, "w"), (1, "d")]),
+        WEEK.. => units(rounded(secs, 3_600), &[(168, "w"), (24, "d"), (1, "h")]),
+        DAY.. => units(rounded(secs, 60), &[(1440, "d"), (60, "h"), (1, "m")]),
+        HOUR.. => units(rounded(secs, 10), &[(360, "h"), (6, "m")]),
+        0 => "0".to_owned(),
+        _ => units(secs, &[(60, "m"), (1, "s")]),
+    }
+}
+
+/// To the nearest multiple, halves to even as Python rounds.
+fn rounded(secs: i64, unit: i64) -> i64 {
+    (secs as f64 / unit as f64).round_ties_even() as i64
+}
+
+fn units(mut rest: i64, names: &[(i64, &str)]) -> String {
+    let mut words: Vec<String> = Vec::with_capacity(names.len());
+    for (size, name) in names {
+        if rest >= *size {
+            words.push(format!("{}{name}", rest / size));
+            rest %= size;
+        }
+    }
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_worded_as_fail2ban_words_them() {
+        for (secs, words) in [
+            (86_400 * 390, "1y 3w 4d"),
+            (86_400 * 368, "1y 3d"),
+            (86_400 * 365 + 43_200, "1y 1d"),
+            (86_400 * 2 + 3_600 * 7 + 60 * 15, "2d 7h 15m"),
+            (86_400 * 2 + 3_599, "2d 1h"),
+            (3_600 - 5, "1h"),
+            (3_600 - 10, "59m 50s"),
+            (59, "59s"),
+            (0, "0"),
+            (600, "10m"),
+            (8, "8s"),
+            (604_800, "1w"),
+        ] {
+            assert_eq!(Span::from_secs(secs).words(), words);
+        }
     }
 }
