@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::process::Abort;
+pub use super::process::Abort;
 use super::script::Script;
 use crate::model::Record;
 
@@ -72,7 +72,8 @@ pub struct Bench<'a> {
     pub limit: Duration,
     /// `PATH` of those programs.
     pub path: &'a str,
-    pub(super) abort: &'a Abort,
+    /// Ends what it runs.
+    pub abort: &'a Abort,
     /// Where to say what happened.
     pub log: &'a mut dyn FnMut(Record),
 }

@@ -71,14 +71,16 @@ pub(super) struct Kept {
 /// Ends what a worker is doing, from another thread: the program it runs, and the steps that were
 /// to follow. It holds until the worker has seen it and begins something new.
 #[derive(Debug)]
-pub(super) struct Abort {
+pub struct Abort {
     bell: PipeWriter,
     heard: PipeReader,
     on: AtomicBool,
 }
 
 impl Abort {
-    pub(super) fn new() -> io::Result<Self> {
+    /// # Errors
+    /// When there are no more file descriptors.
+    pub fn new() -> io::Result<Self> {
         let (heard, bell) = io::pipe()?;
         nonblocking(heard.as_fd())?;
         nonblocking(bell.as_fd())?;
@@ -86,7 +88,7 @@ impl Abort {
         Ok(Self { bell, heard, on })
     }
 
-    pub(super) fn abort(&self) {
+    pub fn abort(&self) {
         self.on.store(true, Ordering::Release);
         // A full pipe rings already.
         let _ = (&self.bell).write(&[0]);

@@ -18,32 +18,33 @@ const NOT_FOUND: (&str, &str) = (
 );
 
 /// Runs a program and logs what came of it; `shown` is how the log names the command.
-pub(super) fn run(run: &Run<'_>, shown: &str, bench: &mut Bench<'_>) -> Ran {
+pub(super) fn run(run: &Run<'_>, shown: &str, bench: &mut Bench<'_>) -> Outcome {
     match process::run(run, bench.abort) {
-        Ok(finished) => {
-            let outcome = told(&finished, shown, bench);
-            let errors = text(&finished.errors).into_owned();
-            Ran { outcome, errors }
-        }
+        Ok(finished) => told(&finished, shown, bench),
         Err(error) => {
             let reason = reason(run.program, &error);
-            log(
-                bench,
-                Level::Error,
-                format!("{shown} -- failed with {reason}"),
-            );
-            Ran {
-                outcome: Outcome::Failed(reason),
-                errors: String::new(),
-            }
+            let message = format!("{shown} -- failed with {reason}");
+            log(bench, Level::Error, message);
+            Outcome::Failed(reason)
         }
     }
 }
 
-/// A program's outcome and its error output.
-pub(super) struct Ran {
-    pub(super) outcome: Outcome,
-    pub(super) errors: String,
+/// Runs a program for a whole batch; whether it worked. If not that is no failure yet, as each of
+/// the batch gets its own say, so the log has it for debugging only.
+pub(super) fn quietly(run: &Run<'_>, shown: &str, bench: &mut Bench<'_>) -> bool {
+    let log = &mut *bench.log;
+    let mut log = |record: Record| {
+        log(Record {
+            level: Level::Debug,
+            ..record
+        });
+    };
+    let mut bench = Bench {
+        log: &mut log,
+        ..*bench
+    };
+    self::run(run, shown, &mut bench).is_done()
 }
 
 fn reason(program: &str, error: &io::Error) -> String {

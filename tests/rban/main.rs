@@ -2,6 +2,7 @@
 
 mod article;
 mod config_stream;
+mod drivers;
 mod firewall;
 mod house;
 mod jail;

@@ -1,4 +1,4 @@
-//! ipset: a whole batch by one `ipset restore`.
+//! ipset: one entry by the program itself, many by one `ipset restore`.
 
 use std::fmt::Write;
 
@@ -19,6 +19,8 @@ pub struct Entry {
     pub timeout: Option<u32>,
     /// An entry that is there already, or not there, is no error.
     pub exist: bool,
+    /// The program's arguments as the action writes them.
+    pub arguments: Vec<String>,
 }
 
 impl Entry {
@@ -51,62 +53,60 @@ impl Driver for Ipset {
         if entries.len() < batch.len() {
             return vec![Outcome::Declined("not a set's entry".to_owned()); batch.len()];
         }
-        let same = |a: &&Entry, b: &&Entry| (&a.program, a.exist) == (&b.program, b.exist);
-        let groups = entries.chunk_by(same);
-        groups.flat_map(|group| restore(group, bench)).collect()
-    }
-}
-
-/// Restores a group, going on behind each line that fails: what stands before it is in.
-fn restore(entries: &[&Entry], bench: &mut Bench<'_>) -> Vec<Outcome> {
-    let mut outcomes = Vec::with_capacity(entries.len());
-    while let Some(rest) = entries
-        .get(outcomes.len()..)
-        .filter(|rest| !rest.is_empty())
-    {
-        let (outcome, line) = once(rest, bench);
-        match line {
-            _ if outcome.is_done() => outcomes.extend(rest.iter().map(|_| Outcome::Done)),
-            Some(line) => {
-                outcomes.extend((1..line).map(|_| Outcome::Done));
-                outcomes.push(outcome);
-            }
-            None => outcomes.extend(rest.iter().map(|_| outcome.clone())),
+        let mut outcomes = Vec::with_capacity(entries.len());
+        for group in entries.chunk_by(|a, b| a.exist && b.exist && a.program == b.program) {
+            halving(group, bench, &mut outcomes);
         }
+        outcomes
     }
-    outcomes
 }
 
-/// One run, and the line it stopped at.
-fn once(entries: &[&Entry], bench: &mut Bench<'_>) -> (Outcome, Option<usize>) {
+/// All entries at once; where that fails, each half by itself.
+///
+/// A restore that fails may have put some of them in before. Their second time is no harm, since
+/// only entries with `-exist` are ever put together.
+fn halving(entries: &[&Entry], bench: &mut Bench<'_>, outcomes: &mut Vec<Outcome>) {
+    let [_, _, ..] = entries else {
+        outcomes.extend(entries.iter().map(|entry| alone(entry, bench)));
+        return;
+    };
+    if restore(entries, bench) {
+        outcomes.extend(entries.iter().map(|_| Outcome::Done));
+        return;
+    }
+    let (first, second) = entries.split_at(entries.len() / 2);
+    halving(first, bench, outcomes);
+    halving(second, bench, outcomes);
+}
+
+fn alone(entry: &Entry, bench: &mut Bench<'_>) -> Outcome {
+    let run = Run {
+        program: &entry.program,
+        arguments: &entry.arguments,
+        input: &[],
+        path: bench.path,
+        limit: bench.limit,
+    };
+    let shown = format!("{} {}", entry.program, entry.arguments.join(" "));
+    said::run(&run, &shown, bench)
+}
+
+fn restore(entries: &[&Entry], bench: &mut Bench<'_>) -> bool {
     let Some(first) = entries.first() else {
-        return (Outcome::Done, None);
+        return true;
     };
     let input: String = entries.iter().map(|entry| entry.line() + "\n").collect();
-    let mut arguments = vec!["restore".to_owned()];
-    if first.exist {
-        arguments.insert(0, "-exist".to_owned());
-    }
     let run = Run {
         program: &first.program,
-        arguments: &arguments,
+        arguments: &["-exist".to_owned(), "restore".to_owned()],
         input: input.as_bytes(),
         path: bench.path,
         limit: bench.limit,
     };
     let shown = format!(
-        "{} {} ({} entries)",
+        "{} -exist restore ({} entries)",
         first.program,
-        arguments.join(" "),
         entries.len()
     );
-    let ran = said::run(&run, &shown, bench);
-    let line = failing_line(&ran.errors).filter(|line| (1..=entries.len()).contains(line));
-    (ran.outcome, line)
-}
-
-/// `ipset v7.17: Error in line 3: …`.
-fn failing_line(errors: &str) -> Option<usize> {
-    let (_, after) = errors.split_once("Error in line ")?;
-    after.split_once(':')?.0.parse().ok()
+    said::quietly(&run, &shown, bench)
 }

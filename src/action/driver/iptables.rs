@@ -9,7 +9,6 @@ use std::fmt::Write;
 use super::{Bench, Driver, Operation, Outcome};
 use crate::action::process::Run;
 use crate::action::said;
-use crate::model::{Level, Record};
 
 /// One rule to insert, append or delete.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +85,7 @@ fn alone(rule: &Rule, bench: &mut Bench<'_>) -> Outcome {
         path: bench.path,
         limit: bench.limit,
     };
-    said::run(&run, &rule.shown(), bench).outcome
+    said::run(&run, &rule.shown(), bench)
 }
 
 fn restore(rules: &[&Rule], bench: &mut Bench<'_>) -> bool {
@@ -108,19 +107,7 @@ fn restore(rules: &[&Rule], bench: &mut Bench<'_>) -> bool {
         limit: bench.limit,
     };
     let shown = format!("{program} -w --noflush ({} rules)", rules.len());
-    // A batch that fails is no failure yet: each rule of it gets its own say.
-    let log = &mut *bench.log;
-    let mut quietly = |record: Record| {
-        log(Record {
-            level: Level::Debug,
-            ..record
-        });
-    };
-    let mut bench = Bench {
-        log: &mut quietly,
-        ..*bench
-    };
-    said::run(&run, &shown, &mut bench).outcome.is_done()
+    said::quietly(&run, &shown, bench)
 }
 
 /// Why no rule of these can work, if that is so: their chains are gone.

@@ -33,5 +33,5 @@ fn run(script: &Script, bench: &mut Bench<'_>) -> Outcome {
         path: bench.path,
         limit: bench.limit,
     };
-    said::run(&run, &script.shown(), bench).outcome
+    said::run(&run, &script.shown(), bench)
 }

@@ -38,6 +38,7 @@ pub(super) fn read(program: &str, arguments: &[&str]) -> Option<Entry> {
         network: super::address(address)?,
         timeout,
         exist: exist == 1,
+        arguments: arguments.iter().map(|word| (*word).to_owned()).collect(),
     })
 }
 

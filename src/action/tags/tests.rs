@@ -129,7 +129,9 @@ fn ban(id: &str, user: &str) -> Ban {
 }
 
 fn filled(command: &str, ban: Option<&Ban>) -> Script {
-    let family = ban.and_then(|ban| ban.network()).map(|n| n.family());
+    let family = ban
+        .and_then(|ban| ban.network())
+        .map(crate::model::Network::family);
     let scope = ban.map_or(Scope::Whole, |_| Scope::of(family));
     fill(
         command,

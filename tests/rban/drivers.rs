@@ -1,0 +1,385 @@
+//! The one-command reader and the native drivers against the programs they stand for: generated
+//! commands, carried out natively in one network namespace and by the program in another, must
+//! succeed and fail alike and leave the same behind.
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use nix::sched::{CloneFlags, unshare};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use rban::action::DEFAULT_PATH;
+use rban::action::driver::{Abort, Bench, Operation, Outcome};
+use rban::action::reader;
+
+use crate::support::{has, said, sh};
+
+/// A thread in a network namespace of its own that does what it is told.
+struct Room {
+    tasks: mpsc::Sender<Box<dyn FnOnce() + Send>>,
+}
+
+impl Room {
+    fn new() -> Self {
+        let (tasks, todo) = mpsc::channel::<Box<dyn FnOnce() + Send>>();
+        thread::spawn(move || {
+            unshare(CloneFlags::CLONE_NEWNET).expect("root, for a network namespace");
+            todo.into_iter().for_each(|task| task());
+        });
+        Self { tasks }
+    }
+
+    fn run<T: Send + 'static>(&self, task: impl FnOnce() -> T + Send + 'static) -> T {
+        let (done, result) = mpsc::channel();
+        let task = move || done.send(task()).expect("a listener");
+        self.tasks.send(Box::new(task)).expect("a thread");
+        result.recv().expect("no panic")
+    }
+
+    fn said(&self, script: &str) -> String {
+        let script = script.to_owned();
+        self.run(move || said(&script))
+    }
+
+    /// Whether a script succeeds.
+    fn works(&self, script: &str) -> bool {
+        let script = script.to_owned();
+        self.run(move || sh(&script).status.success())
+    }
+
+    /// Carries operations out by their driver; whether each one worked. What the driver declines
+    /// is not its to judge.
+    fn native(&self, batch: Vec<Operation>) -> Vec<Option<bool>> {
+        self.run(move || {
+            let abort = Abort::new().expect("a pipe");
+            let mut bench = Bench {
+                limit: Duration::from_secs(60),
+                path: DEFAULT_PATH,
+                abort: &abort,
+                log: &mut |_| {},
+            };
+            let kind = batch.first().expect("something to do").kind();
+            let outcomes = kind.driver().apply(&batch, &mut bench);
+            let worked = |outcome| match outcome {
+                Outcome::Done => Some(true),
+                Outcome::Failed(_) => Some(false),
+                Outcome::Declined(_) => None,
+            };
+            outcomes.into_iter().map(worked).collect()
+        })
+    }
+}
+
+/// Two rooms with the same beginning: one for the drivers, one for the programs.
+struct Twins {
+    native: Room,
+    program: Room,
+    reset: &'static str,
+    shown: &'static str,
+}
+
+impl Twins {
+    fn new(reset: &'static str, shown: &'static str) -> Self {
+        let twins = Self {
+            native: Room::new(),
+            program: Room::new(),
+            reset,
+            shown,
+        };
+        twins.reset();
+        twins
+    }
+
+    fn reset(&self) {
+        self.native.said(self.reset);
+        self.program.said(self.reset);
+    }
+
+    /// Carries commands out both ways, one by one natively where `alone`, else in one batch.
+    /// Commands the reader leaves to the shell go to the program in both rooms.
+    fn run(&self, commands: &[String], alone: bool) -> Result<usize, TestCaseError> {
+        let mut read = 0;
+        let mut pending: Vec<(Operation, &String)> = Vec::new();
+        for command in commands {
+            match reader::read(command) {
+                Some(operation) => {
+                    read += 1;
+                    pending.push((operation, command));
+                    if alone {
+                        self.flush(&mut pending)?;
+                    }
+                }
+                None => {
+                    self.flush(&mut pending)?;
+                    self.native.works(command);
+                    self.program.works(command);
+                }
+            }
+        }
+        self.flush(&mut pending)?;
+        let (native, program) = (self.native.said(self.shown), self.program.said(self.shown));
+        prop_assert_eq!(native, program, "after {:#?}", commands);
+        Ok(read)
+    }
+
+    fn flush(&self, pending: &mut Vec<(Operation, &String)>) -> Result<(), TestCaseError> {
+        if pending.is_empty() {
+            return Ok(());
+        }
+        let (batch, commands): (Vec<_>, Vec<_>) = std::mem::take(pending).into_iter().unzip();
+        let native = self.native.native(batch);
+        for (native, command) in native.iter().zip(commands) {
+            let program = self.program.works(command);
+            match native {
+                Some(native) => prop_assert_eq!(*native, program, "{}", command),
+                // Declined: the shell is asked, here as there.
+                None => drop(self.native.works(command)),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check(cases: u32, strategy: impl Strategy<Value = String>, twins: &Twins) -> usize {
+    let mut runner = TestRunner::new(Config {
+        failure_persistence: None,
+        ..Config::with_cases(cases)
+    });
+    let several = prop::collection::vec(strategy, 1..8);
+    let mut read = 0;
+    let count = std::cell::Cell::new(0);
+    runner
+        .run(&(several, any::<bool>()), |(commands, alone)| {
+            twins.reset();
+            // A batch names no address twice, which is its caller's promise.
+            count.set(count.get() + twins.run(&commands, alone || repeats(&commands))?);
+            Ok(())
+        })
+        .unwrap_or_else(|error| panic!("{error}"));
+    read += count.get();
+    read
+}
+
+/// Whether two commands are about the same address.
+fn repeats(commands: &[String]) -> bool {
+    let addresses = |command: &String| -> Vec<String> {
+        let words = command.split([' ', '{', '}']);
+        words
+            .filter(|w| w.contains(['.', ':']))
+            .map(str::to_owned)
+            .collect()
+    };
+    let all: Vec<String> = commands.iter().flat_map(addresses).collect();
+    (1..all.len()).any(|at| all[..at].contains(&all[at]))
+}
+
+fn one_of(words: &'static [&'static str]) -> impl Strategy<Value = String> {
+    prop::sample::select(words).prop_map(str::to_owned)
+}
+
+const V4: &[&str] = &[
+    "192.0.2.0",
+    "192.0.2.1",
+    "192.0.2.255",
+    "192.0.2.0/24",
+    "192.0.2.0/31",
+    "198.51.100.7",
+    "0.0.0.0",
+    "255.255.255.255",
+    "0.0.0.0/0",
+    "255.255.255.0/24",
+    "192.0.2.1/32",
+    "192.0.2.1/24",
+];
+
+const V6: &[&str] = &[
+    "2001:db8::1",
+    "2001:db8::",
+    "2001:db8::/64",
+    "2001:db8:0::2",
+    "::",
+    "::1/128",
+    "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+    "2001:db8::/31",
+    "::/0",
+    "::ffff:192.0.2.1",
+];
+
+/// Sets of every sort an action might make.
+const NFT: &str = "nft flush ruleset; nft -f - <<'END'
+    table inet t {
+        set four { type ipv4_addr; }
+        set four-timeout { type ipv4_addr; flags timeout; }
+        set four-interval { type ipv4_addr; flags interval; }
+        set four-both { type ipv4_addr; flags interval,timeout; }
+        set four-merge { type ipv4_addr; flags interval; auto-merge; }
+        set four-small { type ipv4_addr; size 2; }
+        set six { type ipv6_addr; }
+        set six-interval { type ipv6_addr; flags interval; }
+        set port { type inet_service; }
+        set pair { type ipv4_addr . inet_service; }
+        map mapped { type ipv4_addr : inet_service; }
+    }
+END";
+
+#[test]
+fn nft_commands_mean_the_same_over_netlink() {
+    if !has(&["nft"]) {
+        return;
+    }
+    // Times count down while the two are compared.
+    let twins = Twins::new(NFT, "nft list ruleset | sed 's/ expires [0-9a-z]*//g'");
+    let sets = one_of(&[
+        "four",
+        "four",
+        "four-timeout",
+        "four-interval",
+        "four-interval",
+        "four-both",
+        "four-merge",
+        "four-small",
+        "six",
+        "six",
+        "six-interval",
+        "six-interval",
+        "port",
+        "pair",
+        "mapped",
+        "none",
+    ]);
+    let verb = one_of(&["add", "add", "add", "delete"]);
+    let family = one_of(&["inet", "inet", "inet", "inet", "ip", "ip6"]);
+    let address = prop_oneof![one_of(V4), one_of(V6)];
+    let timeout = one_of(&[
+        "",
+        "",
+        "",
+        "",
+        "timeout 1h",
+        "timeout 600s",
+        "timeout 1d2h",
+        "timeout 5",
+    ]);
+    let command =
+        (verb, family, sets, address, timeout).prop_map(|(verb, family, set, address, timeout)| {
+            format!("nft {verb} element {family} t {set} \\{{ {address} {timeout} \\}}")
+        });
+    let read = check(200, command, &twins);
+    assert!(read > 200, "only {read} commands were read at all");
+}
+
+const IPTABLES: &str =
+    "for p in iptables ip6tables; do $p -F; $p -X; $p -N f2b; $p -A f2b -j RETURN; done";
+
+#[test]
+fn iptables_commands_mean_the_same_in_a_restore() {
+    if !has(&["iptables", "ip6tables", "iptables-restore"]) {
+        return;
+    }
+    let twins = Twins::new(
+        IPTABLES,
+        "iptables-save | grep -v '^#'; ip6tables-save | grep -v '^#'",
+    );
+    let program = one_of(&["iptables", "iptables", "ip6tables", "/usr/sbin/iptables"]);
+    let place = one_of(&[
+        "-I f2b 1",
+        "-I f2b",
+        "-I f2b 2",
+        "-I f2b 9",
+        "-A f2b",
+        "-D f2b",
+        "--insert f2b",
+        "-I INPUT",
+        "--append f2b",
+        "-I none 1",
+        "-t filter -I f2b",
+        "-t nat -I OUTPUT",
+        "-D f2b 1",
+    ]);
+    let wait = one_of(&["", "-w", "-w 3", "--wait"]);
+    let from = prop_oneof![
+        one_of(V4).prop_map(|a| format!("-s {a}")),
+        one_of(V6).prop_map(|a| format!("--source {a}")),
+        one_of(&[
+            "",
+            "-d 192.0.2.9",
+            "--src 192.0.2.9 -d 198.51.100.9",
+            "-s 192.0.2.1 -s 192.0.2.2"
+        ]),
+    ];
+    let matches = one_of(&[
+        "",
+        "",
+        "-p tcp",
+        "-p tcp --dport 22",
+        "-p tcp -m tcp --dport ssh",
+        "-p udp -m multiport --dports 53,80",
+        "-m state --state NEW",
+        "-p tcp -m conntrack --ctstate NEW --dport 22",
+        "-p 6",
+        "-i lo",
+        "-o eth+",
+        "-m comment --comment note",
+        "-m comment --comment 'a note'",
+        "-m multiport --dports 22",
+        "--dport 22",
+        "-p tcp -m multiport --dports 22 -m comment --comment x",
+        "-p icmp",
+        "-p none",
+        "-m none",
+    ]);
+    let jump = one_of(&[
+        "-j DROP",
+        "-j DROP",
+        "-j REJECT",
+        "-j REJECT --reject-with icmp-port-unreachable",
+        "-j REJECT --reject-with icmp6-port-unreachable",
+        "-j RETURN",
+        "--jump ACCEPT",
+        "-j none",
+        "-g f2b",
+        "-j REJECT --reject-with tcp-reset",
+        "",
+    ]);
+    let pieces = (wait, place, from, matches, jump).prop_map(|(a, b, c, d, e)| vec![a, b, c, d, e]);
+    let shuffled = pieces.prop_shuffle();
+    let command =
+        (program, shuffled).prop_map(|(program, pieces)| format!("{program} {}", pieces.join(" ")));
+    let read = check(120, command, &twins);
+    assert!(read > 60, "only {read} commands were read at all");
+}
+
+const IPSET: &str = "ipset destroy; ipset create four hash:ip timeout 0; ipset create bare hash:ip; \
+    ipset create six hash:ip family inet6 timeout 0; ipset create nets hash:net timeout 600; \
+    ipset create ports hash:ip,port; ipset create small hash:ip maxelem 2";
+
+#[test]
+fn ipset_commands_mean_the_same_in_a_restore() {
+    if !has(&["ipset"]) {
+        return;
+    }
+    let shown =
+        "ipset save | sed -e 's/ initval .*//' -e 's/timeout [1-9][0-9]*/timeout N/' | sort";
+    let twins = Twins::new(IPSET, shown);
+    let verb = one_of(&["add", "add", "add", "del", "--add", "-A", "-D", "test"]);
+    let set = one_of(&[
+        "four", "four", "bare", "six", "nets", "ports", "small", "none",
+    ]);
+    let address = prop_oneof![one_of(V4), one_of(V6)];
+    let exist = one_of(&["", "-exist", "-exist", "-!"]);
+    let end = one_of(&[
+        "",
+        "",
+        "timeout 600",
+        "timeout 0",
+        "timeout 9999999",
+        "-exist",
+        "comment x",
+    ]);
+    let command = (exist, verb, set, address, end).prop_map(|(exist, verb, set, address, end)| {
+        format!("ipset {exist} {verb} {set} {address} {end}")
+    });
+    let read = check(200, command, &twins);
+    assert!(read > 200, "only {read} commands were read at all");
+}
