@@ -93,7 +93,7 @@ fn the_third_wrong_password_closes_the_port(program: Program) {
     lab.wait_for("Jail 'ssh-iptables' started");
 
     lab.attack(ATTACKER, 2);
-    lab.wait(&"two failures found".to_owned(), || {
+    lab.wait("two failures found", || {
         (lab.log().matches("[ssh-iptables] Found 192.0.2.66").count() == 2).then_some(())
     });
     assert_eq!(lab.knock(ATTACKER), "open", "two failures are not three");

@@ -139,6 +139,13 @@ impl Lab {
         open.write_all(text.as_ref()).expect("appended");
     }
 
+    /// `count` lines of sshd's, of this moment: wrong passwords for root.
+    pub(crate) fn failures(&self, address: &str, count: usize) -> String {
+        let now = jiff::Zoned::now().strftime("%b %e %H:%M:%S");
+        format!("{now} lab sshd[4711]: Failed password for root from {address} port 40000 ssh2\n")
+            .repeat(count)
+    }
+
     /// A file's text, empty where there is none.
     pub(crate) fn read(&self, file: &str) -> String {
         let bytes = fs::read(self.path(file)).unwrap_or_default();

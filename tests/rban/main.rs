@@ -1,6 +1,7 @@
 //! The one integration-test binary: each module is one area of promises.
 
 mod article;
+mod badinput;
 mod config_stream;
 mod drivers;
 mod firewall;
@@ -13,3 +14,4 @@ mod reference;
 mod stock;
 mod store;
 mod support;
+mod vendor;

@@ -1,0 +1,178 @@
+//! The vendor tree in `config/`: complete, with samples for every filter, and read the same way by
+//! the installed reference program.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the reference program and the checker are processes"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The names in a folder of the vendor tree, without `.conf`; parts that others include left out.
+fn names(folder: &str) -> Vec<String> {
+    let mut found: Vec<String> = fs::read_dir(repository().join("config").join(folder))
+        .expect("a folder of the vendor tree")
+        .map(|entry| entry.expect("an entry").file_name())
+        .filter_map(|name| Some(name.to_str()?.strip_suffix(".conf")?.to_owned()))
+        .filter(|name| !name.ends_with("common"))
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn every_filter_has_samples_of_both_verdicts() {
+    for filter in names("filter.d") {
+        let file = repository().join("tests/samples").join(&filter);
+        let text = fs::read_to_string(&file)
+            .unwrap_or_else(|_| panic!("{filter}: write samples into {}", file.display()));
+        let verdicts: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.starts_with(['#', '[']))
+            .filter_map(|line| line.split_once(" | "))
+            .map(|(verdict, _)| verdict)
+            .collect();
+        assert!(
+            verdicts.contains(&"-"),
+            "{filter}: no line that is no failure"
+        );
+        assert!(verdicts.iter().any(|&v| v != "-"), "{filter}: no failure");
+    }
+}
+
+#[test]
+fn no_samples_are_left_without_their_filter() {
+    let filters = names("filter.d");
+    for entry in fs::read_dir(repository().join("tests/samples")).expect("samples") {
+        let name = entry.expect("an entry").file_name();
+        let name = name.to_str().expect("UTF-8");
+        assert!(
+            filters.iter().any(|filter| filter == name),
+            "samples for no filter: {name}"
+        );
+    }
+}
+
+#[test]
+fn the_reference_program_judges_every_sample_as_expected() {
+    let output = Command::new(repository().join("scripts/check-filters"))
+        .output()
+        .expect("scripts/check-filters runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}{errors}");
+    assert!(said.contains(" 0 wrong"), "{said}");
+}
+
+#[test]
+fn the_articles_eleven_patterns_work_on_our_common_conf() {
+    let tree = tempfile::tempdir().expect("a folder");
+    let filters = tree.path().join("filter.d");
+    fs::create_dir(&filters).expect("a folder");
+    let ours = repository().join("config/filter.d/common.conf");
+    let article = repository().join("tests/fixtures/article");
+    fs::copy(ours, filters.join("common.conf")).expect("copied");
+    fs::copy(article.join("sshd.conf"), filters.join("sshd.conf")).expect("copied");
+    let output = Command::new(repository().join("scripts/check-filters"))
+        .arg("--config")
+        .arg(tree.path())
+        .arg("--samples")
+        .arg(article.join("samples"))
+        .arg("sshd")
+        .output()
+        .expect("scripts/check-filters runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+}
+
+/// Reads the tree with a jail for each filter and each action.
+#[test]
+fn the_reference_program_reads_the_whole_tree() {
+    let tree = tempfile::tempdir().expect("a folder");
+    copy(&repository().join("config"), tree.path());
+    let mut jails = String::from(
+        "[DEFAULT]\nbanaction = nftables\nbanaction_allports = nftables[type=allports]\n\
+         [sshd]\nenabled = true\nlogpath = /etc/hostname\n\
+         [recidive]\nenabled = true\nlogpath = /etc/hostname\n\
+         [all]\nenabled = true\nfilter = sshd\nlogpath = /etc/hostname\naction =\n",
+    );
+    for action in names("action.d") {
+        jails += &format!("    {action}[actname={action}, port=ssh]\n");
+    }
+    for report in ["action_mw", "action_mwl"] {
+        jails += &format!(
+            "[{report}]\nenabled = true\nfilter = sshd\nlogpath = /etc/hostname\nport = ssh\n\
+             action = %({report})s\n"
+        );
+    }
+    fs::write(tree.path().join("jail.local"), jails).expect("written");
+    let output = Command::new("fail2ban-client")
+        .arg("-c")
+        .arg(tree.path())
+        .arg("-d")
+        .output()
+        .expect("fail2ban-client runs");
+    let stream = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    assert!(!errors.contains("ERROR"), "{errors}");
+    assert!(!stream.contains("config-error"), "{stream}");
+    for action in names("action.d") {
+        assert!(
+            stream.contains(&format!("'addaction', '{action}'")),
+            "{action}"
+        );
+    }
+    assert!(stream.contains("'chain', '<known/chain>'") || stream.contains("'chain', 'f2b-chain'"));
+    for started in ["sshd", "recidive", "all", "action_mw", "action_mwl"] {
+        assert!(
+            stream.contains(&format!("['start', '{started}']")),
+            "{started}"
+        );
+    }
+}
+
+/// A ban or unban that native drivers are to recognise is one plain command.
+#[test]
+fn firewall_bans_are_one_plain_command() {
+    let mut seen = 0;
+    for action in names("action.d") {
+        if !action.starts_with("iptables") && !action.starts_with("nftables") {
+            continue;
+        }
+        let file = repository().join(format!("config/action.d/{action}.conf"));
+        let text = fs::read_to_string(file).expect("an action");
+        for line in text.lines() {
+            let Some((key, command)) = line.split_once(" = ") else {
+                continue;
+            };
+            if key == "actionban" || key == "actionunban" {
+                seen += 1;
+                assert!(
+                    !command.contains(['|', ';', '&', '$', '`', '"']),
+                    "{action}: {line}"
+                );
+            }
+        }
+    }
+    assert!(seen >= 6, "{seen} commands looked at");
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder") {
+        let path: PathBuf = entry.expect("an entry").path();
+        let target = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            fs::copy(&path, &target).expect("copied");
+        }
+    }
+}
