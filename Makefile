@@ -1,0 +1,70 @@
+# rban: build, try, check, install. `make help` lists what there is.
+
+CARGO ?= cargo
+prefix ?= /usr
+sysconfdir ?= /etc
+unitdir ?= /lib/systemd/system
+bindir = $(prefix)/bin
+datadir = $(prefix)/share
+DESTDIR ?=
+# LINKS=1 puts fail2ban-client, -server and -regex beside rban, which then is them.
+LINKS ?= 0
+# The paths file of the system at hand: debian, fedora, arch, opensuse or common.
+PATHS ?= $(shell . /etc/os-release 2>/dev/null; \
+	case " $$ID $$ID_LIKE " in *debian*) echo debian;; *fedora* | *rhel*) echo fedora;; \
+	*arch*) echo arch;; *suse*) echo opensuse;; *) echo common;; esac)
+
+binary = target/release/rban
+sources = Cargo.toml Cargo.lock $(shell find src -name '*.rs')
+
+.PHONY: help all demo test check bench install uninstall clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | \
+	while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+all: $(binary) ## the release binary, target/release/rban
+
+$(binary): $(sources)
+	$(CARGO) build --release --locked
+	@touch $@
+
+demo: $(binary) ## a real attack on a real sshd, in namespaces of its own; root
+	scripts/need demo
+	RBAN=$(binary) scripts/demo
+
+test: ## all tests, the end-to-end ones in namespaces; root
+	scripts/need test
+	$(CARGO) test --locked
+
+check: ## format, lints, shipped configuration, licences where cargo-deny is
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	@if command -v cargo-deny >/dev/null; then cargo-deny check licenses bans sources; \
+	else echo 'cargo-deny is not installed: licences not checked'; fi
+
+bench: $(binary) ## lines per second; and bans, side by side with fail2ban; root
+	scripts/need test
+	$(CARGO) bench --locked
+	scripts/bench-bans
+
+install: $(binary) ## DESTDIR, prefix, LINKS=1, PATHS=debian|fedora|arch|opensuse|common
+	install -Dm755 $(binary) $(DESTDIR)$(bindir)/rban
+	if [ '$(LINKS)' = 1 ]; then for name in client server regex; do \
+		ln -sf rban $(DESTDIR)$(bindir)/fail2ban-$$name || exit 1; done; fi
+	cd config && find . -type f -exec install -Dm644 '{}' '$(DESTDIR)$(datadir)/rban/{}' ';'
+	ln -sf paths-$(PATHS).conf $(DESTDIR)$(datadir)/rban/paths-distribution.conf
+	sed 's|/usr/bin/|$(bindir)/|g' systemd/rban.service | \
+		install -Dm644 /dev/stdin $(DESTDIR)$(unitdir)/rban.service
+	install -Dm644 systemd/rban.logrotate $(DESTDIR)$(sysconfdir)/logrotate.d/rban
+	for file in README.md CHANGELOG.md SECURITY.md LICENSE-MIT LICENSE-APACHE docs/*.md; do \
+		install -Dm644 $$file $(DESTDIR)$(datadir)/doc/rban/$${file#docs/} || exit 1; done
+
+uninstall: ## removes what install put there
+	rm -f $(DESTDIR)$(bindir)/rban $(DESTDIR)$(unitdir)/rban.service $(DESTDIR)$(sysconfdir)/logrotate.d/rban
+	for name in client server regex; do link=$(DESTDIR)$(bindir)/fail2ban-$$name; \
+		[ "$$(readlink $$link)" != rban ] || rm -f $$link; done
+	rm -rf $(DESTDIR)$(datadir)/rban $(DESTDIR)$(datadir)/doc/rban
+
+clean: ## what the build made
+	$(CARGO) clean
