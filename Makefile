@@ -5,14 +5,16 @@ prefix ?= /usr
 sysconfdir ?= /etc
 unitdir ?= /lib/systemd/system
 bindir = $(prefix)/bin
-datadir = $(prefix)/share
+docdir = $(prefix)/share/doc/rban
+# Where rban looks for its own files, whatever the prefix.
+vendordir = /usr/share/rban
 DESTDIR ?=
 # LINKS=1 puts fail2ban-client, -server and -regex beside rban, which then is them.
 LINKS ?= 0
 # The paths file of the system at hand: debian, fedora, arch, opensuse or common.
 PATHS ?= $(shell . /etc/os-release 2>/dev/null; \
-	case " $$ID $$ID_LIKE " in *debian*) echo debian;; *fedora* | *rhel*) echo fedora;; \
-	*arch*) echo arch;; *suse*) echo opensuse;; *) echo common;; esac)
+	case " $$ID $$ID_LIKE " in (*debian*) echo debian;; (*fedora* | *rhel*) echo fedora;; \
+	(*arch*) echo arch;; (*suse*) echo opensuse;; (*) echo common;; esac)
 
 binary = target/release/rban
 sources = Cargo.toml Cargo.lock $(shell find src -name '*.rs')
@@ -52,19 +54,19 @@ install: $(binary) ## DESTDIR, prefix, LINKS=1, PATHS=debian|fedora|arch|opensus
 	install -Dm755 $(binary) $(DESTDIR)$(bindir)/rban
 	if [ '$(LINKS)' = 1 ]; then for name in client server regex; do \
 		ln -sf rban $(DESTDIR)$(bindir)/fail2ban-$$name || exit 1; done; fi
-	cd config && find . -type f -exec install -Dm644 '{}' '$(DESTDIR)$(datadir)/rban/{}' ';'
-	ln -sf paths-$(PATHS).conf $(DESTDIR)$(datadir)/rban/paths-distribution.conf
+	cd config && find . -type f -exec install -Dm644 '{}' '$(DESTDIR)$(vendordir)/{}' ';'
+	ln -sf paths-$(PATHS).conf $(DESTDIR)$(vendordir)/paths-distribution.conf
 	sed 's|/usr/bin/|$(bindir)/|g' systemd/rban.service | \
 		install -Dm644 /dev/stdin $(DESTDIR)$(unitdir)/rban.service
 	install -Dm644 systemd/rban.logrotate $(DESTDIR)$(sysconfdir)/logrotate.d/rban
 	for file in README.md CHANGELOG.md SECURITY.md LICENSE-MIT LICENSE-APACHE docs/*.md; do \
-		install -Dm644 $$file $(DESTDIR)$(datadir)/doc/rban/$${file#docs/} || exit 1; done
+		install -Dm644 $$file $(DESTDIR)$(docdir)/$${file#docs/} || exit 1; done
 
 uninstall: ## removes what install put there
 	rm -f $(DESTDIR)$(bindir)/rban $(DESTDIR)$(unitdir)/rban.service $(DESTDIR)$(sysconfdir)/logrotate.d/rban
 	for name in client server regex; do link=$(DESTDIR)$(bindir)/fail2ban-$$name; \
 		[ "$$(readlink $$link)" != rban ] || rm -f $$link; done
-	rm -rf $(DESTDIR)$(datadir)/rban $(DESTDIR)$(datadir)/doc/rban
+	rm -rf $(DESTDIR)$(vendordir) $(DESTDIR)$(docdir)
 
 clean: ## what the build made
 	$(CARGO) clean
