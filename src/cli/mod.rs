@@ -1,1 +1,124 @@
-//! Placeholder: its room is waiting.
+//! What people type: which program is meant, its options, and what it prints.
+//!
+//! `rban server`, `client` and `regex` are fail2ban's three programs, and so are links by their
+//! names; `rban config` and the short forms are our own. Everything printed goes through
+//! [`Output`], so that tests read it.
+
+pub mod options;
+
+mod background;
+mod client;
+mod configuration;
+mod help;
+mod wire;
+
+use std::fmt;
+use std::io::Write;
+
+pub use background::READY;
+pub use configuration::inputs;
+pub use options::Options;
+pub use wire::{Wire, WireError};
+
+/// The version of fail2ban whose behaviour this is.
+pub const FAIL2BAN_VERSION: &str = crate::model::FAIL2BAN_VERSION;
+
+/// fail2ban's exit code for every failure.
+pub const FAILED: u8 = 255;
+
+/// The programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    Server,
+    Client,
+    Regex,
+    Config,
+}
+
+/// Our own words that are commands of the client, as they stand.
+const SHORT_FORMS: &[&str] = &[
+    "status", "banned", "unban", "reload", "start", "stop", "restart", "ping", "version",
+];
+
+/// What is known of the world when a program starts.
+pub struct World<'w> {
+    /// All variables.
+    pub environment: Vec<(String, String)>,
+    /// The kernel has nf_tables and `nft` is there.
+    pub nf_tables: bool,
+    pub out: &'w mut dyn Write,
+    pub err: &'w mut dyn Write,
+}
+
+impl fmt::Debug for World<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World").field("nf_tables", &self.nf_tables).finish_non_exhaustive()
+    }
+}
+
+/// What is left to do.
+#[derive(Debug)]
+pub enum Next {
+    /// It is done; the exit code.
+    Done(u8),
+    /// Run the server in this process.
+    Serve(Box<Options>),
+}
+
+/// Which program a command line names, and the words that are left for it.
+pub fn program(arguments: &[String]) -> Result<(Program, Vec<String>), Next> {
+    let name = arguments
+        .first()
+        .map_or("", |first| first.rsplit('/').next().unwrap_or(""));
+    let rest = arguments.get(1..).unwrap_or_default().to_vec();
+    match name {
+        "fail2ban-server" => return Ok((Program::Server, rest)),
+        "fail2ban-client" => return Ok((Program::Client, rest)),
+        "fail2ban-regex" => return Ok((Program::Regex, rest)),
+        _ => {}
+    }
+    let Some(word) = rest.first() else {
+        return Err(Next::Done(FAILED));
+    };
+    let behind = rest[1..].to_vec();
+    match word.as_str() {
+        "server" => Ok((Program::Server, behind)),
+        "client" => Ok((Program::Client, behind)),
+        "regex" => Ok((Program::Regex, behind)),
+        "config" => Ok((Program::Config, behind)),
+        word if SHORT_FORMS.contains(&word) => Ok((Program::Client, rest)),
+        _ => Err(Next::Done(FAILED)),
+    }
+}
+
+/// Runs everything but the server itself.
+pub fn run(arguments: &[String], world: &mut World<'_>) -> Next {
+    let (program, words) = match program(arguments) {
+        Ok(found) => found,
+        Err(_) => return Next::Done(help::overview(arguments, world)),
+    };
+    match program {
+        Program::Config => Next::Done(configuration::show(&words, world)),
+        Program::Regex => {
+            say_error(world, "rban regex is not part of this version");
+            Next::Done(FAILED)
+        }
+        Program::Server | Program::Client => match Options::parse(&words) {
+            Ok(options) => client::run(program, options, world),
+            Err(error) => {
+                let usage = help::usage(program);
+                say_error(world, &format!("{error}\n{usage}"));
+                Next::Done(FAILED)
+            }
+        },
+    }
+}
+
+/// Prints a line. A reader that has gone away (`| head`) is no error of ours.
+fn say(world: &mut World<'_>, text: &str) {
+    let _ = writeln!(world.out, "{text}");
+}
+
+fn say_error(world: &mut World<'_>, text: &str) {
+    let _ = writeln!(world.err, "{text}");
+}

@@ -252,6 +252,11 @@ impl<'t> Config<'t> {
         self.load_jails(&names, complaints)
     }
 
+    /// The server's options alone.
+    pub fn load_server(&self) -> Loaded {
+        self.load_jails(&[], Vec::new())
+    }
+
     /// The server's options and one jail, where it is switched on.
     ///
     /// # Errors

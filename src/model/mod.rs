@@ -16,3 +16,6 @@ pub use settings::{
 };
 pub use ticket::{Ban, Captured, Datum, Failure, MatchedLine};
 pub use time::{BanTime, Span, Time};
+
+/// The version of fail2ban whose behaviour is ours, told to clients that ask.
+pub const FAIL2BAN_VERSION: &str = "1.1.1";
