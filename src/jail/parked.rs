@@ -87,3 +87,36 @@ impl Parked {
         self.dropped
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Time;
+
+    fn failure(name: &str) -> Failure {
+        Failure {
+            id: FailId::Raw(name.into()),
+            ip: None,
+            time: Time::default(),
+            lines: Vec::new(),
+            data: Default::default(),
+            regex: 0,
+        }
+    }
+
+    #[test]
+    fn what_waits_is_bounded_and_makes_room_when_answered() {
+        let mut parked = Parked::default();
+        assert_eq!(parked.wait_for_name(failure("a")).as_deref(), Some("a"));
+        assert_eq!(parked.wait_for_name(failure("a")), None);
+        for n in 2..MOST {
+            assert!(parked.wait_for_name(failure(&format!("b{n}"))).is_some());
+        }
+        assert_eq!(parked.wait_for_name(failure("c")), None);
+        assert_eq!(parked.dropped(), 1);
+        assert_eq!(parked.named("a").len(), 2);
+        assert!(parked.wait_for_name(failure("c")).is_some());
+        assert!(parked.wait_for_name(failure("d")).is_some());
+        assert_eq!(parked.wait_for_name(failure("e")), None);
+    }
+}

@@ -522,6 +522,9 @@ fn restored_bans_keep_their_end_and_are_not_written_again() {
 10:00:00 restore 192.0.2.6 09:55:00 86400 1
     enforce 192.0.2.6 for 600, ban 2, 3 failures restored
     actions NOTICE: [sshd] Restore Ban 192.0.2.6
+10:00:00 restore 192.0.2.8 09:56:00 -1 1
+    enforce 192.0.2.8 for 600, ban 2, 3 failures restored
+    actions NOTICE: [sshd] Restore Ban 192.0.2.8
 10:00:00 restore 192.0.2.7 09:50:00 600 1
 10:00:00 restore 192.0.2.77 09:55:00 600 1
     filter INFO: [sshd] Ignore 192.0.2.77 by ip

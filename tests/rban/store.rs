@@ -341,7 +341,8 @@ fn old(path: &Path, version: i64) {
     let row = if version < 3 { "" } else { "-2, 1, " };
     connection
         .execute_batch(&format!(
-            "CREATE TABLE fail2banDb(version INTEGER);
+            "PRAGMA foreign_keys = OFF;
+             CREATE TABLE fail2banDb(version INTEGER);
              INSERT INTO fail2banDb VALUES({version});
              CREATE TABLE jails(name TEXT NOT NULL UNIQUE, enabled INTEGER NOT NULL DEFAULT 1);
              INSERT INTO jails VALUES('sshd', 1);
@@ -353,7 +354,9 @@ fn old(path: &Path, version: i64) {
              CREATE TABLE bans(jail TEXT NOT NULL, ip TEXT, {bans},
                FOREIGN KEY(jail) REFERENCES jails(name));
              INSERT INTO bans VALUES('sshd', '192.0.2.1', {time}, {row}
-               '{{\"matches\": [\"a\", \"b\"], \"failures\": 2}}');",
+               '{{\"matches\": [\"a\", \"b\"], \"failures\": 2}}');
+             -- Its jail was never written down.
+             INSERT INTO bans VALUES('lost', '192.0.2.2', {time}, {row} '{{}}');",
             time = NOW.secs() - 100,
         ))
         .expect("an old database");
@@ -376,6 +379,7 @@ fn older_databases_are_brought_up_with_a_backup() {
         // How long it was to last is not known: as long as the jail bans.
         assert_eq!(bans[0].bantime, BanTime::Secs(600), "{version}");
         assert_eq!((bans[0].attempts, bans[0].lines.len()), (2, 2), "{version}");
+        assert_eq!(ids(&current(&opened.store, wanted("lost"))), ["192.0.2.2"]);
         let known = opened
             .store
             .position("sshd", "/var/log/auth.log")
