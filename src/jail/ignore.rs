@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::model::{Datum, FailId, Failure, IgnoreCache, Network, Span, Time};
+use crate::model::{Datum, FailId, Failure, IgnoreCache, JailSettings, Network, Span, Time};
 
 /// How long fail2ban trusts a resolved name.
 const NAME_AGE: Span = Span::from_secs(300);
@@ -71,6 +71,37 @@ struct Cache {
 }
 
 impl Ignore {
+    /// What a jail's settings say.
+    pub fn new(settings: &JailSettings) -> Self {
+        let mut ignore = Self {
+            itself: settings.ignoreself,
+            command: settings.ignorecommand.as_str().into(),
+            ..Self::default()
+        };
+        ignore.set_cache(settings.ignorecache.clone());
+        for word in &settings.ignoreip {
+            ignore.add(word);
+        }
+        ignore
+    }
+
+    /// Takes over what an earlier list has learnt of the names and files that are in both.
+    pub fn learn(&mut self, earlier: &Self) {
+        for entry in &mut self.entries {
+            for known in &earlier.entries {
+                match (&mut *entry, known) {
+                    (Entry::Name(name), Entry::Name(known)) if name.text == known.text => {
+                        *name = known.clone();
+                    }
+                    (Entry::File(list), Entry::File(known)) if list.path == known.path => {
+                        *list = known.clone();
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
     /// Adds an `ignoreip` word; false when it is there already.
     pub fn add(&mut self, word: &str) -> bool {
         if word.is_empty() || self.words().iter().any(|known| known == word) {

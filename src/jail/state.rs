@@ -50,26 +50,14 @@ pub struct Counts {
 
 impl Jail {
     pub fn new(settings: &JailSettings) -> Result<Self, IncrementError> {
-        let mut ignore = Ignore::default();
-        ignore.itself = settings.ignoreself;
-        ignore.command = settings.ignorecommand.as_str().into();
-        ignore.set_cache(settings.ignorecache.clone());
-        for word in &settings.ignoreip {
-            ignore.add(word);
-        }
-        let counting = Counting {
-            maxretry: settings.maxretry,
-            findtime: settings.findtime,
-            maxmatches: settings.maxmatches,
-        };
         Ok(Self {
             name: settings.name.as_str().into(),
             usedns: settings.usedns,
             bantime: settings.bantime,
-            failures: Failures::new(counting, Limits::default()),
+            failures: Failures::new(counting(settings), Limits::default()),
             bans: Bans::default(),
             increment: Increment::new(&settings.increment)?,
-            ignore,
+            ignore: Ignore::new(settings),
             parked: Parked::default(),
             verified: None,
         })
@@ -413,5 +401,13 @@ fn ticket_of(failure: &Failure, bantime: BanTime) -> Ban {
         data: failure.data.clone(),
         restored: false,
         own_bantime: false,
+    }
+}
+
+const fn counting(settings: &JailSettings) -> Counting {
+    Counting {
+        maxretry: settings.maxretry,
+        findtime: settings.findtime,
+        maxmatches: settings.maxmatches,
     }
 }

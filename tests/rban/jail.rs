@@ -157,6 +157,11 @@ fn act(jail: &mut Jail, event: &[&str], turn: &mut Turn<'_>) {
         ["bantime", secs] => {
             jail.set_bantime(BanTime::from_number(secs.parse().expect(secs)), turn);
         }
+        ["reload", ref changes @ ..] => {
+            let changes = changes.join(" ").replace(';', "\n");
+            jail.reload(&settings(&changes), turn)
+                .expect("good settings");
+        }
         ["maxretry", count] => {
             let maxretry = count.parse().expect(count);
             jail.set_counting(
@@ -644,6 +649,39 @@ fn settings_changed_at_run_time_reach_what_is_there() {
     prolong 192.0.2.5 to 30
     release 192.0.2.5
     actions NOTICE: [sshd] Unban 192.0.2.5
+",
+    );
+}
+
+#[test]
+fn a_reload_keeps_failures_bans_and_what_names_came_to() {
+    play(
+        "maxretry = 2
+         ignoreip = home.example.com file:/etc/friends",
+        "
+10:00:00 start
+    read /etc/friends
+    resolve home.example.com
+10:00:00 file /etc/friends 192.0.2.9
+10:00:00 resolved home.example.com 192.0.2.8
+10:00:00 ban 192.0.2.5
+    enforce 192.0.2.5 for 600, ban 1, 0 failures
+    actions NOTICE: [sshd] Ban 192.0.2.5
+    persist 192.0.2.5 for 600, ban 1, 0 failures
+10:00:00 fails 192.0.2.6
+    filter INFO: [sshd] Found 192.0.2.6 - 2026-11-22 10:00:00
+10:00:01 reload maxretry = 1; bantime = 60; ignoreip = 192.0.2.7 home.example.com file:/etc/friends
+    prolong 192.0.2.5 to 60
+    enforce 192.0.2.6 for 60, ban 1, 1 failures
+    actions NOTICE: [sshd] Ban 192.0.2.6
+    persist 192.0.2.6 for 60, ban 1, 1 failures
+    read /etc/friends
+10:00:02 fails 192.0.2.7
+    filter INFO: [sshd] Ignore 192.0.2.7 by ip
+10:00:02 fails 192.0.2.8
+    filter INFO: [sshd] Ignore 192.0.2.8 by dns
+10:00:02 fails 192.0.2.9
+    filter INFO: [sshd] Ignore 192.0.2.9 by file://etc/friends
 ",
     );
 }

@@ -1,14 +1,33 @@
 //! What an operator orders: bans and unbans by hand, settings changed at run time, the end.
 
-use super::Jail;
+use super::{Jail, counting};
 use crate::jail::effect::{Effect, Turn};
 use crate::jail::failures::{Counting, Ticket};
 use crate::jail::ignore::Ignore;
 use crate::jail::increment::{Increment, IncrementError};
 use crate::jail::parked::Case;
-use crate::model::{BanIncrement, BanTime, FailId, Failure, Level, Logger, MatchedLine, UseDns};
+use crate::model::{
+    BanIncrement, BanTime, FailId, Failure, JailSettings, Level, Logger, MatchedLine, UseDns,
+};
 
 impl Jail {
+    /// New settings: failures and bans stay. Nothing changes when they are wrong.
+    pub fn reload(
+        &mut self,
+        settings: &JailSettings,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), IncrementError> {
+        self.set_increment(&settings.increment)?;
+        let mut ignore = Ignore::new(settings);
+        ignore.learn(&self.ignore);
+        self.ignore = ignore;
+        self.usedns = settings.usedns;
+        self.set_bantime(settings.bantime, turn);
+        self.set_counting(counting(settings), turn);
+        self.start(turn);
+        Ok(())
+    }
+
     /// `set JAIL attempt IP LINES`; whether it counts (it may yet turn out to be ignored).
     pub fn attempt(&mut self, id: FailId, lines: Vec<String>, turn: &mut Turn<'_>) -> bool {
         let count = Some(lines.len().max(1) as u32);
