@@ -93,3 +93,35 @@ fn the_page_cache_stays_small() {
         .unwrap();
     assert_eq!(pages, 64);
 }
+
+#[test]
+fn what_a_killed_process_leaves_heals_to_the_last_whole_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = file(&folder);
+    store.apply(&[ban(1, "short")]).unwrap();
+    // A batch larger than the page cache is half in the file before it is whole.
+    let connection = store.connection.as_ref().unwrap();
+    connection.execute_batch("BEGIN").unwrap();
+    let long = "x".repeat(4_000);
+    for n in 0..400 {
+        connection
+            .execute(
+                "INSERT INTO bips VALUES(?, 'sshd', 1, 1, 1, ?)",
+                rusqlite::params![format!("198.51.100.{n}"), long],
+            )
+            .unwrap();
+    }
+    let killed = tempfile::tempdir().unwrap();
+    for name in ["f.sqlite3", "f.sqlite3-journal"] {
+        std::fs::copy(folder.path().join(name), killed.path().join(name)).unwrap();
+    }
+    let size = |folder: &tempfile::TempDir| {
+        let path = folder.path().join("f.sqlite3");
+        std::fs::metadata(path).unwrap().len()
+    };
+    assert!(size(&killed) > 500_000, "the batch was not in the file yet");
+    let mut healed = file(&killed);
+    assert_eq!(known(&healed), 1);
+    healed.apply(&[ban(2, "short")]).unwrap();
+    assert_eq!(known(&healed), 2);
+}
