@@ -1,0 +1,297 @@
+//! One path, followed through rotations: what bears the name now, and what bore it before as long
+//! as it may still be written. Pure but for [`Files`]; `follow/tests.rs` holds it against a model.
+//!
+//! A file that was renamed away stays open and is read before the new one, to its end and on: its
+//! writer may not have noticed. It is given up when its last name is gone, or when the next
+//! rotation makes it the second last. fail2ban loses what is written there.
+
+use std::path::Path;
+
+use super::SourceError;
+use super::chunk::{Chunk, Position};
+use super::encoding::Encoding;
+use super::reader::{Content, Identity, Read, Reader, Rotation};
+
+/// Where paths lead.
+pub(super) trait Files {
+    type File: Content;
+    /// Who bears the name; `None` if nobody does.
+    fn look(&self, path: &Path) -> Result<Option<Identity>, SourceError>;
+    /// Opens it for reading; `None` if it is gone.
+    fn open(&self, path: &Path) -> Result<Option<Self::File>, SourceError>;
+}
+
+/// What one step came to.
+#[derive(Debug)]
+pub(super) enum Step {
+    Lines(Chunk),
+    /// Something was done, more may be there to do.
+    Busy,
+    /// The path leads to a file for the first time, or again after it was given up. Reading begins
+    /// at 0 unless [`Follower::seek`] says otherwise.
+    Found,
+    Rotated(Rotation),
+    /// Nothing bears the name (any more).
+    Missing,
+    /// Something is in the way; said once, until it is over.
+    Failed(SourceError),
+    /// What was in the way is gone, or the file bears its name again.
+    Recovered,
+    /// Nothing to do until the file or its name changes.
+    Idle,
+}
+
+/// So many files that bore the name are remembered: a rotation undone, or a name that goes to and
+/// fro between two.
+const FORMER: usize = 4;
+
+#[derive(Debug)]
+pub(super) struct Follower<F> {
+    encoding: Encoding,
+    current: Option<Reader<F>>,
+    /// What bore the name before `current`.
+    older: Option<Reader<F>>,
+    /// How far those before that were read, should one come back; the latest first.
+    former: Vec<(Identity, Position)>,
+    /// The name may lead elsewhere now.
+    look: bool,
+    /// It was said that nothing bears the name.
+    missing: bool,
+    /// Why the name leads nowhere we can read, as it was said.
+    trouble: Option<SourceError>,
+    /// Why the open file cannot be read, as it was said.
+    unreadable: Option<SourceError>,
+    /// It is to be said that something is over.
+    recovered: bool,
+}
+
+impl<F: Content> Follower<F> {
+    pub(super) fn new(encoding: Encoding) -> Self {
+        Self {
+            encoding,
+            current: None,
+            older: None,
+            former: Vec::new(),
+            look: true,
+            missing: false,
+            trouble: None,
+            unreadable: None,
+            recovered: false,
+        }
+    }
+
+    /// The name may lead elsewhere: the next steps look.
+    pub(super) fn look(&mut self) {
+        self.look = true;
+    }
+
+    /// The file that bears the name, or did last.
+    pub(super) fn current(&self) -> Option<&Reader<F>> {
+        self.current.as_ref()
+    }
+
+    pub(super) fn current_mut(&mut self) -> Option<&mut Reader<F>> {
+        self.current.as_mut()
+    }
+
+    /// The files that may still be written: the older one first.
+    pub(super) fn open_files(&self) -> impl Iterator<Item = &F> {
+        self.older.iter().chain(&self.current).map(Reader::file)
+    }
+
+    pub(super) fn is_missing(&self) -> bool {
+        self.missing
+    }
+
+    pub(super) fn is_in_trouble(&self) -> bool {
+        self.trouble.is_some() || self.unreadable.is_some()
+    }
+
+    /// Whether it holds a deleted file open, for which there is no other yet.
+    pub(super) fn holds_a_deleted_file(&self) -> bool {
+        let deleted = |reader: &Reader<F>| reader.stat().is_ok_and(|stat| stat.links == 0);
+        self.missing && self.current.as_ref().is_some_and(deleted)
+    }
+
+    /// Closes what nothing will be written to.
+    pub(super) fn give_up(&mut self) {
+        for reader in [self.older.take(), self.current.take()] {
+            self.remember(reader);
+        }
+    }
+
+    /// Closes a file, but knows how far it was read.
+    fn remember(&mut self, reader: Option<Reader<F>>) {
+        if let Some(reader) = reader {
+            self.former.truncate(FORMER - 1);
+            let place = (reader.file().identity(), reader.position());
+            self.former.insert(0, place);
+        }
+    }
+
+    /// How far a file was read that comes back. The number of an inode alone is no proof: it may
+    /// be another file by now.
+    fn place(&mut self, reader: &Reader<F>) -> Option<Position> {
+        let found = reader.file().identity();
+        let at = self
+            .former
+            .iter()
+            .position(|(former, _)| *former == found)?;
+        let (_, place) = self.former.remove(at);
+        let known = place.hash.is_some() || place.offset == 0;
+        let same = known && place.hash == reader.position().hash;
+        let there = reader.stat().is_ok_and(|stat| stat.size >= place.offset);
+        (same && there).then_some(place)
+    }
+
+    /// Does the next thing; at most one read.
+    pub(super) fn step(
+        &mut self,
+        path: &Path,
+        files: &impl Files<File = F>,
+        scratch: &mut [u8],
+    ) -> Step {
+        let step = self.next(path, files, scratch);
+        if matches!(step, Step::Idle) && std::mem::take(&mut self.recovered) {
+            return Step::Recovered;
+        }
+        step
+    }
+
+    fn next(&mut self, path: &Path, files: &impl Files<File = F>, scratch: &mut [u8]) -> Step {
+        if self.look
+            && let Some(step) = self.look_again(path, files, scratch)
+        {
+            return step;
+        }
+        if let Some(step) = self.read_older(scratch) {
+            return step;
+        }
+        self.read_current(scratch)
+    }
+
+    /// Finds out who bears the name; `None` if that changes nothing.
+    fn look_again(
+        &mut self,
+        path: &Path,
+        files: &impl Files<File = F>,
+        scratch: &mut [u8],
+    ) -> Option<Step> {
+        let found = match files.look(path) {
+            Ok(found) => found,
+            Err(error) => return self.fail(error),
+        };
+        let held = self.current.as_ref().map(|reader| reader.file().identity());
+        match found {
+            None => {
+                self.look = false;
+                self.recovered |= self.trouble.take().is_some();
+                let said = std::mem::replace(&mut self.missing, true);
+                (!said).then_some(Step::Missing)
+            }
+            Some(found) if Some(found) == held => {
+                self.look = false;
+                self.recovered |= self.trouble.take().is_some();
+                self.recovered |= std::mem::take(&mut self.missing);
+                None
+            }
+            // The file before the last is read to its end before it is given up.
+            Some(_) if self.older.is_some() => match self.read_older(scratch) {
+                Some(step) => Some(step),
+                None => {
+                    let older = self.older.take();
+                    self.remember(older);
+                    Some(Step::Busy)
+                }
+            },
+            Some(_) => self.open(path, files, scratch),
+        }
+    }
+
+    /// Opens who bears the name now. The next step looks again, for it may have changed since.
+    fn open(
+        &mut self,
+        path: &Path,
+        files: &impl Files<File = F>,
+        scratch: &mut [u8],
+    ) -> Option<Step> {
+        let file = match files.open(path) {
+            Ok(Some(file)) => file,
+            Ok(None) => return Some(Step::Busy),
+            Err(error) => return self.fail(error),
+        };
+        let mut reader = match Reader::open(file, &self.encoding, scratch) {
+            Ok(reader) => reader,
+            Err(error) => return self.fail(SourceError::from(&error)),
+        };
+        self.recovered |= self.trouble.take().is_some();
+        self.missing = false;
+        let held = self.current.as_ref().map(|reader| reader.file().identity());
+        if held == Some(reader.file().identity()) {
+            return Some(Step::Busy);
+        }
+        if let Some(place) = self.place(&reader) {
+            reader.seek(place.offset);
+        }
+        self.older = self.current.replace(reader);
+        match self.older {
+            Some(_) => Some(Step::Rotated(Rotation::Replaced)),
+            None => Some(Step::Found),
+        }
+    }
+
+    fn read_older(&mut self, scratch: &mut [u8]) -> Option<Step> {
+        let older = self.older.as_mut()?;
+        match older.read(scratch) {
+            Ok(Read::Lines(chunk)) => Some(Step::Lines(chunk)),
+            Ok(Read::Part | Read::Rotated(_)) => Some(Step::Busy),
+            Ok(Read::End) => {
+                if older.stat().map_or(true, |stat| stat.links == 0) {
+                    self.older = None;
+                }
+                None
+            }
+            Err(_) => {
+                self.older = None;
+                None
+            }
+        }
+    }
+
+    fn read_current(&mut self, scratch: &mut [u8]) -> Step {
+        let Some(current) = &mut self.current else {
+            return Step::Idle;
+        };
+        let read = current.read(scratch);
+        if read.is_ok() {
+            self.recovered |= self.unreadable.take().is_some();
+        }
+        match read {
+            Ok(Read::Lines(chunk)) => Step::Lines(chunk),
+            Ok(Read::Part) => Step::Busy,
+            Ok(Read::End) => Step::Idle,
+            Ok(Read::Rotated(rotation)) => Step::Rotated(rotation),
+            Err(error) => {
+                let error = SourceError::from(&error);
+                if self.unreadable.as_ref() == Some(&error) {
+                    return Step::Idle;
+                }
+                self.unreadable = Some(error.clone());
+                Step::Failed(error)
+            }
+        }
+    }
+
+    /// The name leads nowhere we can read.
+    fn fail(&mut self, error: SourceError) -> Option<Step> {
+        self.look = false;
+        if self.trouble.as_ref() == Some(&error) {
+            return None;
+        }
+        self.trouble = Some(error.clone());
+        Some(Step::Failed(error))
+    }
+}
+
+#[cfg(test)]
+mod tests;
