@@ -272,3 +272,6 @@ impl<F: Content> Reader<F> {
 fn line_hash(line: Sha1) -> LineHash {
     LineHash::new(line.finalize().into())
 }
+
+#[cfg(test)]
+mod tests;
