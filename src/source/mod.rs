@@ -2,11 +2,13 @@
 
 mod chunk;
 mod codecs;
+mod disk;
 mod encoding;
 mod error;
 mod follow;
 mod glob;
 mod reader;
+mod seek;
 
 pub use chunk::{Chunk, LineHash, Lines, Position};
 pub use encoding::{Encoding, EncodingError};

@@ -1,0 +1,262 @@
+//! The real file system behind [`Files`] and [`Content`].
+
+use std::ffi::OsString;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Component, Path, PathBuf};
+
+use nix::libc;
+
+use super::SourceError;
+use super::follow::Files;
+use super::reader::{Content, Identity, Stat};
+
+/// Paths as the kernel resolves them.
+#[derive(Debug)]
+pub(super) struct Disk;
+
+/// An open log.
+#[derive(Debug)]
+pub(super) struct LogFile {
+    file: File,
+    identity: Identity,
+}
+
+/// File systems whose changes are made elsewhere too, where inotify does not see them; numbers
+/// from `<linux/magic.h>` and the file systems' own sources.
+const SHARED: &[(i64, &str)] = &[
+    (0x6969, "nfs"),
+    (0x517b, "smb"),
+    (0xff53_4d42, "cifs"),
+    (0xfe53_4d42, "smb2"),
+    (0x6573_5546, "fuse"),
+    (0x0102_1997, "9p"),
+    (0x5346_414f, "afs"),
+    (0x00c3_6400, "ceph"),
+    (0x7375_7245, "coda"),
+    (0x564c, "ncp"),
+    (0x7461_636f, "ocfs2"),
+    (0x0116_1970, "gfs2"),
+    (0x0bd0_0bd0, "lustre"),
+    (0x786f_4256, "vboxsf"),
+];
+
+/// Symbolic links followed in one path, as the kernel does.
+const LINKS_MAX: usize = 40;
+
+impl Files for Disk {
+    type File = LogFile;
+
+    fn look(&self, path: &Path) -> Result<Option<Identity>, SourceError> {
+        match fs::metadata(path) {
+            Ok(metadata) => {
+                is_a_file(&metadata)?;
+                Ok(Some(identity(&metadata)))
+            }
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(SourceError::from(&error)),
+        }
+    }
+
+    fn open(&self, path: &Path) -> Result<Option<LogFile>, SourceError> {
+        // O_NONBLOCK: what became a named pipe since we looked does not hold us up.
+        let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+        let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
+        let opened = opened.and_then(|file| Ok((file.metadata()?, file)));
+        match opened {
+            Ok((metadata, file)) => {
+                is_a_file(&metadata)?;
+                let identity = identity(&metadata);
+                Ok(Some(LogFile { file, identity }))
+            }
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(SourceError::from(&error)),
+        }
+    }
+}
+
+impl Content for LogFile {
+    fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    fn stat(&self) -> io::Result<Stat> {
+        self.file.metadata().map(|metadata| Stat {
+            size: metadata.size(),
+            links: metadata.nlink(),
+        })
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        loop {
+            match self.file.read_at(buffer, offset) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => return read,
+            }
+        }
+    }
+}
+
+impl LogFile {
+    /// A path to this very file, whatever its name leads to by now.
+    pub(super) fn own_path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
+    }
+
+    /// The kind of its file system, if that changes behind inotify's back.
+    pub(super) fn is_shared(&self) -> Option<&'static str> {
+        let kind = nix::sys::statfs::fstatfs(&self.file)
+            .ok()?
+            .filesystem_type();
+        // The kernel's numbers have 32 bits; some architectures sign them.
+        let number = i64::from(kind.0 as u32);
+        SHARED
+            .iter()
+            .find(|(known, _)| *known == number)
+            .map(|(_, name)| *name)
+    }
+}
+
+impl AsFd for LogFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+fn identity(metadata: &Metadata) -> Identity {
+    Identity {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+    }
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+fn is_a_file(metadata: &Metadata) -> Result<(), SourceError> {
+    let kind = metadata.file_type();
+    Err(SourceError::NotAFile(if kind.is_file() {
+        return Ok(());
+    } else if kind.is_dir() {
+        "a directory"
+    } else if kind.is_fifo() {
+        "a named pipe"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    }))
+}
+
+/// Every name on which it depends where a path leads: a directory, and the name in it. Symbolic
+/// links are followed, to the last component too; the list ends at the first name that is missing.
+pub(super) fn places(path: &Path) -> Vec<(PathBuf, OsString)> {
+    let mut places = Vec::new();
+    let mut at = PathBuf::from("/");
+    let mut links = 0;
+    let mut rest: Vec<OsString> = names(&std::path::absolute(path).unwrap_or(path.to_owned()));
+    while let Some(name) = rest.pop() {
+        if name == ".." {
+            at.pop();
+            continue;
+        }
+        let next = at.join(&name);
+        let found = fs::symlink_metadata(&next);
+        places.push((at.clone(), name));
+        match found {
+            Ok(found) if found.is_symlink() => {
+                links += 1;
+                let Ok(target) = fs::read_link(&next) else {
+                    break;
+                };
+                if links > LINKS_MAX {
+                    break;
+                }
+                if target.is_absolute() {
+                    at = PathBuf::from("/");
+                }
+                rest.extend(names(&target));
+            }
+            Ok(_) => at = next,
+            Err(_) => break,
+        }
+    }
+    places
+}
+
+/// A path's components, the last first.
+fn names(path: &Path) -> Vec<OsString> {
+    let name = |component: Component<'_>| match component {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        Component::Prefix(_) | Component::RootDir | Component::CurDir => None,
+    };
+    path.components().rev().filter_map(name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_are_logs() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let pipe = dir.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+        let looping = dir.path().join("loop");
+        std::os::unix::fs::symlink(&looping, &looping).expect("a link");
+        for (path, sentence) in [
+            (dir.path(), "it is a directory, not a log file"),
+            (&pipe, "it is a named pipe, not a log file"),
+            (Path::new("/dev/null"), "it is a device, not a log file"),
+            (&looping, "Too many symbolic links encountered"),
+        ] {
+            assert_eq!(Disk.look(path).expect_err("an error").to_string(), sentence);
+            assert_eq!(Disk.open(path).expect_err("an error").to_string(), sentence);
+        }
+        let missing = dir.path().join("none/yet");
+        assert_eq!(Disk.look(&missing), Ok(None));
+        assert!(Disk.open(&missing).is_ok_and(|file| file.is_none()));
+    }
+
+    #[test]
+    fn places_follow_links_and_end_where_something_is_missing() {
+        let root = tempfile::tempdir().expect("a directory");
+        let root = root.path().canonicalize().expect("a path");
+        fs::create_dir(root.join("real")).expect("a directory");
+        std::os::unix::fs::symlink("real", root.join("dir")).expect("a link");
+        std::os::unix::fs::symlink("../none/log", root.join("real/log")).expect("a link");
+        let inside: Vec<_> = places(&root.join("dir/log"))
+            .into_iter()
+            .filter(|(dir, _)| dir.starts_with(&root))
+            .collect();
+        let expected = [
+            (root.clone(), "dir"),
+            (root.clone(), "real"),
+            (root.join("real"), "log"),
+            (root.clone(), "none"),
+        ];
+        let expected: Vec<_> = expected
+            .into_iter()
+            .map(|(dir, name)| (dir, name.into()))
+            .collect();
+        assert_eq!(inside, expected);
+    }
+
+    #[test]
+    fn no_file_system_stands_twice() {
+        for (index, (number, name)) in SHARED.iter().enumerate() {
+            assert!(
+                SHARED[..index]
+                    .iter()
+                    .all(|(n, other)| n != number && other != name)
+            );
+        }
+    }
+}
