@@ -437,6 +437,53 @@ fn the_client_says_what_fail2bans_says() {
     }
 }
 
+/// The article writes into jail.conf itself: then ours does not count, and its jail is the only one.
+#[test]
+fn the_articles_jail_conf_alone_is_enough() {
+    let lab = Lab::new(Program::Rban);
+    lab.write("fail2ban.conf", fixture("fail2ban.local"));
+    lab.write("jail.conf", fixture("jail.local"));
+    lab.write(SECURE, "");
+    lab.start();
+    lab.wait_for("Jail 'ssh-iptables' started");
+    assert!(lab.ask(&["status"]).ends_with("Jail list:\tssh-iptables\n"));
+    lab.append(SECURE, lab.failures("198.51.100.1", 3));
+    lab.wait_for("[ssh-iptables] Ban 198.51.100.1");
+    lab.wait("the kernel has it", || {
+        let rules = lab.run(&["iptables", "-S", "f2b-SSH"]).out;
+        rules.contains("198.51.100.1/32").then_some(())
+    });
+}
+
+#[test]
+fn config_tells_what_is_in_effect_and_where_it_comes_from() {
+    let lab = configured(Program::Rban);
+    let text = lab.shell(
+        "RBAN_JAIL__SSH_IPTABLES__MAXRETRY=9 RBAN_LOGLEVEL=DEBUG rban config ssh-iptables --origin",
+    );
+    let line = |option: &str| {
+        text.lines()
+            .find(|line| line.starts_with(option))
+            .unwrap_or_else(|| panic!("no {option} in:\n{text}"))
+    };
+    assert!(line("maxretry").contains('9'));
+    assert!(line("maxretry").contains("RBAN_JAIL__SSH_IPTABLES__MAXRETRY"));
+    assert!(line("bantime").contains("3600"));
+    assert!(line("bantime").contains("/etc/fail2ban/jail.local:12"));
+    assert!(line("findtime").contains("/usr/share/rban/jail.conf:"));
+
+    let json = lab.shell("RBAN_LOGLEVEL=DEBUG rban config --origin --json");
+    let parsed: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert!(
+        json.contains("RBAN_LOGLEVEL") && json.contains("DEBUG"),
+        "{parsed}"
+    );
+    assert!(json.contains("/etc/fail2ban/fail2ban.local:3"), "{parsed}");
+    let plain = lab.shell("rban config");
+    assert!(plain.contains("/var/log/fail2ban/fail2ban.log"), "{plain}");
+    assert!(!plain.contains("fail2ban.local:"), "{plain}");
+}
+
 #[test]
 fn the_links_are_fail2bans_programs() {
     let lab = running(Program::Rban);

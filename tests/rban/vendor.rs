@@ -196,6 +196,61 @@ fn firewall_bans_are_one_plain_command() {
     assert!(seen >= 6, "{seen} commands looked at");
 }
 
+#[test]
+fn make_install_puts_everything_in_its_place() {
+    let root = tempfile::tempdir().expect("a folder");
+    let program = env!("CARGO_BIN_EXE_rban");
+    let make = |target: &str| {
+        let output = Command::new("make")
+            .current_dir(repository())
+            // The program is built already: -o keeps make from building a release for this.
+            .args(["-s", "-o", program, &format!("binary={program}"), target])
+            .args(["LINKS=1", "PATHS=debian"])
+            .arg(format!("DESTDIR={}", root.path().display()))
+            .output()
+            .expect("make runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "make {target}: {said}");
+    };
+    make("install");
+    let at = |path: &str| root.path().join(path);
+    for file in [
+        "usr/bin/rban",
+        "usr/share/rban/jail.conf",
+        "usr/share/rban/paths-distribution.conf",
+        "usr/share/doc/rban/differences.md",
+        "lib/systemd/system/rban.service",
+        "etc/logrotate.d/rban",
+    ] {
+        assert!(at(file).exists(), "{file}");
+    }
+    for folder in ["filter.d", "action.d"] {
+        for name in names(folder) {
+            assert!(
+                at(&format!("usr/share/rban/{folder}/{name}.conf")).exists(),
+                "{name}"
+            );
+        }
+    }
+    let link = fs::read_link(at("usr/bin/fail2ban-client")).expect("a link");
+    assert_eq!(link, Path::new("rban"));
+    make("uninstall");
+    let mut left = Vec::new();
+    files(root.path(), &mut left);
+    assert!(left.is_empty(), "{left:?}");
+}
+
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() && !path.is_symlink() {
+            files(&path, found);
+        } else {
+            found.push(path);
+        }
+    }
+}
+
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
     for entry in fs::read_dir(from).expect("a folder") {
