@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rban::config::{Config, Disk, Facts, Inputs, dump, stream};
+use rban::pattern::{Options, Regex};
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -168,6 +169,41 @@ fn rban_makes_of_the_tree_what_the_reference_program_makes() {
         assert_eq!(ours, theirs);
     }
     assert_eq!(ours.lines().count(), theirs.lines().count());
+}
+
+/// Every option a filter of ours knows, in every combination that makes other patterns.
+#[test]
+fn every_pattern_of_every_mode_compiles_and_is_linear() {
+    let tree = tempfile::tempdir().expect("a folder");
+    copy(&repository().join("config"), tree.path());
+    let mut jails = String::from("[DEFAULT]\nbanaction = nftables\n");
+    for mode in ["normal", "ddos", "extra", "aggressive"] {
+        for publickey in ["invalid", "nofail", "any", "ignore"] {
+            for logtype in ["file", "short", "journal", "rfc5424"] {
+                jails += &format!(
+                    "[{mode}-{publickey}-{logtype}]\nenabled = true\nlogpath = /etc/hostname\n\
+                     filter = sshd[mode={mode}, publickey={publickey}, logtype={logtype}]\n"
+                );
+            }
+        }
+    }
+    jails += "[recidive]\nenabled = true\nbanaction_allports = nftables\n";
+    fs::write(tree.path().join("jail.local"), jails).expect("written");
+    let facts = Facts {
+        nf_tables: true,
+        fail2ban_version: "1.0.2".into(),
+    };
+    let config = Config::read(&Disk, &Inputs::only(tree.path(), facts)).expect("a configuration");
+    let loaded = config.load();
+    assert_eq!(loaded.jails.len(), 65, "{:?}", loaded.complaints);
+    for jail in &loaded.jails {
+        let patterns = jail.filter.failregex.iter().map(|(pattern, _)| pattern);
+        for pattern in patterns.chain(&jail.filter.prefregex) {
+            let regex = Regex::new(pattern, Options::default())
+                .unwrap_or_else(|error| panic!("{}: {error}", jail.name));
+            assert!(regex.is_linear(), "{}: {pattern}", jail.name);
+        }
+    }
 }
 
 /// A ban or unban that native drivers are to recognise is one plain command.
