@@ -1,9 +1,11 @@
 //! What several areas' tests need: programs run to their end, network namespaces of a test's own.
 
 use std::process::{Command, Output};
+use std::sync::mpsc;
 use std::thread;
 
 use nix::sched::{CloneFlags, unshare};
+use nix::unistd::gettid;
 
 /// Runs a shell script in the calling thread's namespaces.
 #[expect(clippy::disallowed_methods, reason = "tests ask the real programs")]
@@ -48,4 +50,45 @@ pub(crate) fn in_namespace<T: Send>(test: impl FnOnce() -> T + Send) -> T {
         Ok(value) => value,
         Err(panic) => std::panic::resume_unwind(panic),
     })
+}
+
+/// Another network namespace: a thread that does there what it is told. It is gone with this.
+pub(crate) struct Room {
+    tasks: mpsc::Sender<Box<dyn FnOnce() + Send>>,
+    /// The thread, as `ip link set … netns` names it.
+    pub(crate) thread: i32,
+}
+
+impl Room {
+    pub(crate) fn new() -> Self {
+        let (tasks, todo) = mpsc::channel::<Box<dyn FnOnce() + Send>>();
+        let (ready, thread) = mpsc::channel();
+        thread::spawn(move || {
+            unshare(CloneFlags::CLONE_NEWNET).expect("root, for a network namespace");
+            said("ip link set lo up");
+            ready.send(gettid().as_raw()).expect("a listener");
+            todo.into_iter().for_each(|task| task());
+        });
+        let thread = thread.recv().expect("a namespace");
+        Self { tasks, thread }
+    }
+
+    /// Does a task there and gives back what it came to.
+    pub(crate) fn run<T: Send + 'static>(&self, task: impl FnOnce() -> T + Send + 'static) -> T {
+        let (done, result) = mpsc::channel();
+        let task = move || done.send(task()).expect("a listener");
+        self.tasks.send(Box::new(task)).expect("a thread");
+        result.recv().expect("no panic")
+    }
+
+    pub(crate) fn said(&self, script: &str) -> String {
+        let script = script.to_owned();
+        self.run(move || said(&script))
+    }
+
+    /// Whether a script succeeds.
+    pub(crate) fn works(&self, script: &str) -> bool {
+        let script = script.to_owned();
+        self.run(move || sh(&script).status.success())
+    }
 }

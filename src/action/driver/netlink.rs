@@ -36,6 +36,7 @@ const BUFFERS: usize = 8 * 1024 * 1024;
 pub(super) enum Message {
     GetSet = 10,
     NewElement = 12,
+    GetElement = 13,
     DeleteElement = 14,
     GetGeneration = 16,
 }
@@ -44,7 +45,7 @@ impl Message {
     const fn flags(self) -> u16 {
         match self {
             Self::NewElement => REQUEST | CREATE,
-            Self::GetSet | Self::DeleteElement | Self::GetGeneration => REQUEST,
+            Self::GetSet | Self::GetElement | Self::DeleteElement | Self::GetGeneration => REQUEST,
         }
     }
 }
