@@ -1,98 +1,11 @@
 //! Actions against the real kernel, each test in a network namespace of its own.
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use rban::action::Job;
+use rban::model::ActionSettings;
 
-use rban::action::driver::memory::Drivers;
-use rban::action::{ActionSpec, DEFAULT_PATH, Event, Facts, Job, Report, Worker};
-use rban::model::{ActionSettings, Ban, BanTime, Captured, FailId, Time};
-
+use crate::bench::{LONG, Lab};
 use crate::stock;
 use crate::support::{in_namespace, said};
-
-/// Longer than anything here takes; only a failing test waits for it.
-const LONG: Duration = Duration::from_secs(60);
-
-struct Jail;
-
-impl Facts for Jail {
-    fn now(&self) -> Time {
-        Time::from_secs(1_795_366_767)
-    }
-
-    fn bantime(&self) -> BanTime {
-        BanTime::Secs(600)
-    }
-}
-
-/// A worker and everything it has said.
-struct Lab {
-    worker: Worker,
-    reports: Arc<Mutex<Vec<Report>>>,
-}
-
-impl Lab {
-    fn new(settings: ActionSettings, native: bool) -> Self {
-        let reports = Arc::new(Mutex::new(Vec::new()));
-        let sink = Arc::clone(&reports);
-        let spec = ActionSpec {
-            jail: "lab".into(),
-            settings,
-            native,
-            ipv6: true,
-            path: DEFAULT_PATH.into(),
-            facts: Arc::new(Jail),
-            drivers: Drivers::default(),
-        };
-        let sink = Arc::new(move |report| sink.lock().expect("no panic").push(report));
-        let worker = Worker::spawn(spec, sink).expect("no Python action");
-        worker.send(Job::Start);
-        Self { worker, reports }
-    }
-
-    fn send(&self, job: Job) {
-        assert!(self.worker.send(job));
-        assert!(self.worker.settle(LONG), "{:#?}", self.log());
-    }
-
-    fn ban(&self, address: &str) {
-        self.send(Job::Ban(ban(address)));
-    }
-
-    fn unban(&self, address: &str) {
-        self.send(Job::Unban(ban(address)));
-    }
-
-    fn log(&self) -> Vec<String> {
-        let reports = self.reports.lock().expect("no panic");
-        let line = |report: &Report| match &report.event {
-            Event::Log(record) => Some(format!("{} {}", record.level, record.message)),
-            _ => None,
-        };
-        reports.iter().filter_map(line).collect()
-    }
-
-    fn assert_quiet(&self) {
-        let log = self.log();
-        let bad = |line: &&String| ["ERROR", "CRITICAL"].iter().any(|l| line.starts_with(l));
-        assert!(!log.iter().any(|line| bad(&line)), "{log:#?}");
-    }
-}
-
-fn ban(address: &str) -> Arc<Ban> {
-    Arc::new(Ban {
-        id: FailId::parse(address),
-        ip: None,
-        time: Time::from_secs(1_795_366_767),
-        bantime: BanTime::Secs(600),
-        count: 1,
-        attempts: 3,
-        lines: Vec::new(),
-        data: Captured::new(),
-        restored: false,
-        own_bantime: false,
-    })
-}
 
 /// All that the firewall holds; counters and handles would differ from run to run.
 fn firewall() -> String {

@@ -2,6 +2,7 @@
 
 mod article;
 mod badinput;
+mod bench;
 mod config_stream;
 mod drivers;
 mod firewall;
@@ -9,6 +10,7 @@ mod house;
 mod jail;
 mod lab;
 mod log;
+mod packets;
 mod pattern;
 mod reference;
 mod stock;
