@@ -1,11 +1,17 @@
 //! The pattern language against its law, Python's `re`.
 
+mod characters;
 mod generate;
 mod python;
+mod stock;
+
+use std::collections::HashSet;
 
 use generate::Generator;
 use python::{Python, Spans, Verdict};
-use rban::pattern::{Flags, Regex, Slots};
+use rban::pattern::{Flags, Options, Regex, Slots};
+use serde_json::{Value, json};
+use stock::Filter;
 
 /// Generated patterns asked of Python in one run.
 const PATTERNS: u64 = 3000;
@@ -16,6 +22,55 @@ fn ours(regex: &Regex, groups: usize, text: &str, slots: &mut Slots) -> Option<S
             .map(|group| slots.get(group).map(|range| (range.start, range.end)))
             .collect()
     })
+}
+
+/// What Python (3.11) says to hand-picked questions: `[pattern, text, spans]` a line, spans as
+/// Python gives them, in bytes; `null` for no match, `false` for a wrong pattern.
+const CASES: &str = include_str!("../pattern/python.txt");
+
+fn case(line: &str) -> (String, String, Value) {
+    serde_json::from_str(line).expect("a case a line")
+}
+
+fn as_json(spans: Option<Spans>) -> Value {
+    spans.map_or(Value::Null, |spans| {
+        let pair = |span: Option<(usize, usize)>| span.map_or(json!([-1, -1]), |s| json!(s));
+        spans.into_iter().map(pair).collect()
+    })
+}
+
+#[test]
+fn hand_picked_cases_match_as_in_python() {
+    let mut slots = Slots::new();
+    let mut wrong = Vec::new();
+    for line in CASES.lines() {
+        let (pattern, text, expected) = case(line);
+        let answer = match Regex::python(&pattern, Flags::default()) {
+            Err(_) => Value::Bool(false),
+            Ok(regex) => {
+                let groups = expected.as_array().map_or(0, Vec::len);
+                as_json(ours(&regex, groups, &text, &mut slots))
+            }
+        };
+        if answer != expected {
+            wrong.push(format!("{line}: here {answer}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn hand_picked_cases_are_what_this_python_says() {
+    let mut python = Python::start();
+    for line in CASES.lines() {
+        let (pattern, text, expected) = case(line);
+        let answer = match python.ask(&pattern, false, &[text]) {
+            Verdict::Wrong => Value::Bool(false),
+            Verdict::Found(mut found) => as_json(found.remove(0)),
+            Verdict::Unknown => panic!("Python does not answer on {pattern}"),
+        };
+        assert_eq!(answer, expected, "{line}");
+    }
 }
 
 #[test]
@@ -74,4 +129,100 @@ fn generated_patterns_match_as_in_python() {
         given_up * 10_000 < patterns,
         "{given_up} searches ran out of steps"
     );
+}
+
+/// fail2ban 1.0.2 writes `::` where the reference (1.1) has `:`; the language is another by that.
+fn as_in_reference(expanded: &str) -> String {
+    expanded.replace("{1,4}::?|::){1,7}", "{1,4}::?|:){1,7}")
+}
+
+/// Compares with Python on these texts; returns those that matched, with their groups.
+fn compare(
+    python: &mut Python,
+    regex: &Regex,
+    multiline: bool,
+    texts: &[String],
+) -> Vec<Option<Spans>> {
+    let mut slots = Slots::new();
+    let pattern = regex.resolved();
+    let Verdict::Found(found) = python.ask(pattern, multiline, texts) else {
+        panic!("Python does not answer on {pattern}");
+    };
+    for (text, theirs) in texts.iter().zip(&found) {
+        let groups = theirs.as_ref().map_or(0, Vec::len);
+        let ours = ours(regex, groups, text, &mut slots);
+        assert_eq!(&ours, theirs, "{pattern}\non {text:?}");
+    }
+    found
+}
+
+/// What the failregexes are searched in: the undated lines, or what the prefregex leaves of them.
+fn buffers(python: &mut Python, filter: &Filter) -> Vec<String> {
+    let options = Options {
+        multiline: filter.multiline,
+        addresses_only: false,
+    };
+    let mut texts = filter.undated.clone();
+    if filter.multiline {
+        texts.extend(filter.undated.windows(3).map(<[String]>::concat));
+    }
+    let Some(prefregex) = &filter.prefregex else {
+        return texts;
+    };
+    let regex = Regex::new(&prefregex.written, options).expect("a stock prefregex");
+    assert_eq!(regex.resolved(), as_in_reference(&prefregex.expanded));
+    let found = compare(python, &regex, filter.multiline, &texts);
+    let content = regex
+        .group("content")
+        .expect("every stock prefregex has a content");
+    let mut contents = Vec::new();
+    for (text, spans) in texts.iter().zip(found) {
+        if let Some((start, end)) = spans.and_then(|spans| spans[content]) {
+            contents.push(format!("{}\n", &text[start..end]));
+        }
+    }
+    contents
+}
+
+#[test]
+fn stock_filters_match_their_samples_as_in_python() {
+    let mut python = Python::start();
+    let mut dates = HashSet::new();
+    let (mut expressions, mut hits) = (0, 0);
+    let filters = stock::filters();
+    for filter in &filters {
+        let options = Options {
+            multiline: filter.multiline,
+            addresses_only: false,
+        };
+        let texts = buffers(&mut python, filter);
+        for expression in filter.failregex.iter().chain(&filter.ignoreregex) {
+            let regex = Regex::new(&expression.written, options)
+                .unwrap_or_else(|error| panic!("{}: {error}\n{}", filter.name, error.caret()));
+            assert_eq!(
+                regex.resolved(),
+                as_in_reference(&expression.expanded),
+                "{}",
+                filter.name
+            );
+            let found = compare(&mut python, &regex, filter.multiline, &texts);
+            hits += found.iter().flatten().count();
+            expressions += 1;
+        }
+        for date in &filter.dates {
+            if dates.insert((date.clone(), filter.lines.clone())) {
+                let regex = Regex::python(date, Flags::default()).expect("a stock date pattern");
+                hits += compare(&mut python, &regex, false, &filter.lines)
+                    .iter()
+                    .flatten()
+                    .count();
+            }
+        }
+    }
+    if !filters.is_empty() {
+        assert!(
+            expressions > 500 && hits > 5000,
+            "{expressions} expressions, {hits} hits"
+        );
+    }
 }

@@ -5,33 +5,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
-/// Answers `[pattern, multiline, [text, …]]` with `false` for a wrong pattern, `null` where `re`
-/// takes too long, or for each text `null` or its groups as `[start, end]` (-1: no part).
-const SCRIPT: &str = r"
-import json, re, signal, sys, warnings
-warnings.simplefilter('ignore')
-class Slow(Exception): pass
-def slow(*_): raise Slow
-signal.signal(signal.SIGALRM, slow)
-for line in sys.stdin:
-    pattern, multiline, texts = json.loads(line)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 2)
-        compiled = re.compile(pattern, re.M if multiline else 0)
-        answer = []
-        for text in texts:
-            found = compiled.search(text)
-            answer.append(found and [found.span(i) for i in range(compiled.groups + 1)])
-    except Slow:
-        answer = None
-    except (re.error, OverflowError, RecursionError, ValueError):
-        answer = False
-    except SystemError:
-        answer = None
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-    print(json.dumps(answer), flush=True)
-";
+const JUDGE: &str = include_str!("judge.py");
 
 pub(crate) struct Python {
     process: Child,
@@ -55,7 +29,7 @@ impl Python {
     #[expect(clippy::disallowed_methods, reason = "the judge is another program")]
     pub(crate) fn start() -> Self {
         let mut process = Command::new("python3")
-            .args(["-c", SCRIPT])
+            .args(["-c", JUDGE])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
