@@ -56,7 +56,8 @@ fn read(regex: &Regex, slots: &Slots, line: &str) -> Option<Fields> {
                 let year: i16 = text.parse().ok()?;
                 fields.year = Some(if year <= 2000 { year + 2000 } else { year });
             }
-            "Y" => fields.year = Some(text.parse().ok()?),
+            // There is no year 0, here as in Python.
+            "Y" => fields.year = Some(text.parse().ok().filter(|year| *year > 0)?),
             "m" => fields.month = Some(text.parse().ok()?),
             "b" | "B" => fields.month = Some(named(&MONTHS, text)? as i8 + 1),
             "d" => fields.day = Some(text.trim_start().parse().ok()?),
