@@ -1,1 +1,143 @@
-//! Placeholder: its room is waiting.
+//! One line → a verdict: what a jail's filter makes of a log line.
+//!
+//! [`Filter`] cuts the date out, searches the regular expressions in fail2ban's order, follows
+//! sessions over several lines, and says who failed. It knows no log and no clock: lines, the date
+//! found in them and the present come in; failures and things to log go out. A line that matches
+//! nothing costs a copy of its text and no allocation.
+
+mod buffer;
+mod error;
+mod groups;
+mod identity;
+mod judge;
+mod new;
+mod session;
+mod timing;
+
+use std::sync::Arc;
+
+use crate::date::Detector;
+use crate::model::{Captured, Failure, MatchedLine, Record, UseDns};
+use crate::pattern::{Regex, RegexSet, Slots};
+
+pub use error::{FilterError, Part};
+pub use judge::{Dated, Entry};
+pub use new::Reading;
+pub use timing::Moment;
+
+use buffer::Line;
+use groups::Groups;
+use session::Sessions;
+use timing::Timing;
+
+/// A jail's filter, with all it remembers between lines.
+#[derive(Debug)]
+pub struct Filter {
+    jail: Arc<str>,
+    usedns: UseDns,
+    thorough: bool,
+    maxlines: usize,
+    prefregex: Option<(Regex, Groups)>,
+    failregex: RegexSet,
+    groups: Vec<Groups>,
+    ignoreregex: RegexSet,
+    detector: Detector,
+    date_key: DateKey,
+    timing: Timing,
+    sessions: Sessions,
+    /// The last lines, for `maxlines` above 1.
+    buffer: Vec<Arc<Line>>,
+    counters: Counters,
+    scratch: Scratch,
+}
+
+/// Memory used anew for each line.
+#[derive(Debug, Default)]
+struct Scratch {
+    /// What is searched: the line without its date, or the last lines, with a final newline.
+    text: String,
+    /// What prefregex left of it (`<F-CONTENT>`).
+    content: String,
+    pre: Slots,
+    fail: Slots,
+    ignore: Slots,
+}
+
+/// Which date detection a filter needs; filters with equal keys can share what was found in a line.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DateKey {
+    pub datepattern: Option<String>,
+    pub logtimezone: Option<String>,
+}
+
+/// What a filter makes of a line.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    Failure(Failure),
+    /// A failure known by a host name only, which is its ID: to be looked up (`usedns`).
+    Named(Failure),
+    /// Only when thorough: a match that is no failure by itself (`nofail`, or no ID yet).
+    Helper(Helper),
+    Log(Record),
+}
+
+/// A line that belongs to a session and is no failure, or not yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Helper {
+    pub regex: usize,
+    pub data: Captured,
+    pub lines: Vec<MatchedLine>,
+}
+
+/// What became of the lines so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    pub lines: u64,
+    pub matched: u64,
+    /// By ignoreregex, or because they only help other lines.
+    pub ignored: u64,
+    pub missed: u64,
+    /// Older than findtime when the log was first read.
+    pub old: u64,
+    /// Times a search gave up for want of steps.
+    pub exhausted: u64,
+    /// Per failregex.
+    pub hits: Vec<u64>,
+    /// Per ignoreregex.
+    pub ignores: Vec<u64>,
+}
+
+impl Filter {
+    /// Also try the regular expressions after the first that matches, and report helper lines: for
+    /// tests of filters.
+    pub const fn set_thorough(&mut self, thorough: bool) {
+        self.thorough = thorough;
+    }
+
+    pub const fn date_key(&self) -> &DateKey {
+        &self.date_key
+    }
+
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The failregex list as the client shows it, tags expanded.
+    pub fn failregex(&self) -> impl Iterator<Item = &str> {
+        self.failregex.iter().map(Regex::resolved)
+    }
+
+    /// The ignoreregex list, tags expanded.
+    pub fn ignoreregex(&self) -> impl Iterator<Item = &str> {
+        self.ignoreregex.iter().map(Regex::resolved)
+    }
+
+    /// The prefregex, tags expanded.
+    pub fn prefregex(&self) -> Option<&str> {
+        self.prefregex.as_ref().map(|(regex, _)| regex.resolved())
+    }
+
+    pub const fn maxlines(&self) -> usize {
+        self.maxlines
+    }
+}

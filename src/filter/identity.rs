@@ -1,0 +1,152 @@
+//! Who a match is about: the ID, and the address beside it, from what was captured.
+
+use std::net::IpAddr;
+
+use super::groups::text;
+use crate::model::{Captured, Datum, FailId, Network, UseDns};
+
+/// Whom a failure is about.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Identity {
+    /// The ID, and the address where that is not the ID.
+    Known(FailId, Option<Network>),
+    /// A host name to be looked up.
+    Name(String),
+    /// A host name that must not be looked up and is no address: nobody.
+    Nobody,
+    /// Nothing that says who.
+    Missing,
+}
+
+/// fail2ban's order: `ip4`, `ip6`, `dns`; beside a `fid` these are the address, else the ID.
+pub(super) fn identify(data: &Captured, usedns: UseDns) -> Identity {
+    let fid = data.get("fid");
+    let (host, address) = match (text(data, "ip4"), text(data, "ip6"), text(data, "dns")) {
+        (Some(ip), ..) | (None, Some(ip), _) => (ip, subnet(ip, text(data, "cidr"))),
+        (None, None, Some(name)) if usedns == UseDns::Raw => (name, FailId::Raw(name.into())),
+        (None, None, Some(name)) => return by_name(name, usedns),
+        (None, None, None) => {
+            return match fid {
+                Some(fid) => Identity::Known(id(fid, usedns), None),
+                None => Identity::Missing,
+            };
+        }
+    };
+    match fid {
+        Some(Datum::Text(fid)) if fid == host => Identity::Known(address, None),
+        Some(fid) => Identity::Known(id(fid, usedns), address.network().copied()),
+        None => Identity::Known(address, None),
+    }
+}
+
+fn by_name(name: &str, usedns: UseDns) -> Identity {
+    match name.parse::<IpAddr>() {
+        Ok(address) => Identity::Known(FailId::Net(Network::host(address)), None),
+        Err(_) if matches!(usedns, UseDns::Yes | UseDns::Warn) => Identity::Name(name.to_owned()),
+        Err(_) => Identity::Nobody,
+    }
+}
+
+fn id(fid: &Datum, usedns: UseDns) -> FailId {
+    match fid {
+        Datum::Text(text) if usedns == UseDns::Raw => FailId::Raw(text.as_str().into()),
+        Datum::Text(text) => FailId::parse(text),
+        Datum::List(list) => FailId::Raw(tuple(list).into()),
+    }
+}
+
+/// An address with the prefix captured beside it; what is no address (`999.1.1.1`) stays as it is.
+fn subnet(ip: &str, cidr: Option<&str>) -> FailId {
+    let Ok(address) = ip.parse::<IpAddr>() else {
+        return FailId::Raw(ip.into());
+    };
+    let prefix = cidr.filter(|cidr| !cidr.is_empty());
+    let network = prefix
+        .and_then(|prefix| prefix.parse().ok())
+        .and_then(|prefix| Network::new(address, prefix).ok());
+    FailId::Net(network.unwrap_or_else(|| Network::host(address)))
+}
+
+/// A list as Python shows a tuple; it is the ID's text.
+fn tuple(texts: &[String]) -> String {
+    let quoted: Vec<String> = texts
+        .iter()
+        .map(|text| match text.as_str() {
+            "None" => "None".to_owned(),
+            text if text.contains('\'') && !text.contains('"') => format!("\"{text}\""),
+            text => format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'")),
+        })
+        .collect();
+    format!("({})", quoted.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(captured: &[(&str, &str)], usedns: UseDns) -> (String, Option<String>) {
+        let data = captured
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), Datum::Text((*value).to_owned())))
+            .collect();
+        match identify(&data, usedns) {
+            Identity::Known(id, ip) => (id.to_string(), ip.map(|ip| ip.to_string())),
+            other => (format!("{other:?}"), None),
+        }
+    }
+
+    fn known(captured: &[(&str, &str)]) -> (String, Option<String>) {
+        of(captured, UseDns::Warn)
+    }
+
+    fn alone(id: &str) -> (String, Option<String>) {
+        (id.to_owned(), None)
+    }
+
+    #[test]
+    fn an_address_alone_is_the_id_with_its_prefix() {
+        assert_eq!(known(&[("ip4", "192.0.2.5")]), alone("192.0.2.5"));
+        assert_eq!(
+            known(&[("ip4", "10.1.2.3"), ("cidr", "8")]),
+            alone("10.0.0.0/8")
+        );
+        assert_eq!(
+            known(&[("ip6", "2001:DB8::5"), ("cidr", "")]),
+            alone("2001:db8::5")
+        );
+        assert_eq!(known(&[("ip6", "::ffff:192.0.2.5")]), alone("192.0.2.5"));
+        assert_eq!(known(&[("ip4", "999.1.1.1")]), alone("999.1.1.1"));
+    }
+
+    #[test]
+    fn beside_an_id_it_is_the_address() {
+        let both = [("fid", "bob"), ("ip4", "192.0.2.5")];
+        assert_eq!(
+            known(&both),
+            ("bob".to_owned(), Some("192.0.2.5".to_owned()))
+        );
+        let same = [("fid", "192.0.2.5"), ("ip4", "192.0.2.5")];
+        assert_eq!(known(&same), alone("192.0.2.5"));
+        assert_eq!(known(&[("fid", "192.0.2.0/24")]), alone("192.0.2.0/24"));
+        assert_eq!(known(&[]), alone("Missing"));
+    }
+
+    #[test]
+    fn names_are_looked_up_kept_or_dropped_as_usedns_says() {
+        let name = [("dns", "host.example.com")];
+        assert_eq!(known(&name), alone("Name(\"host.example.com\")"));
+        assert_eq!(of(&name, UseDns::No), alone("Nobody"));
+        assert_eq!(of(&name, UseDns::Raw), alone("host.example.com"));
+        assert_eq!(of(&[("dns", "192.0.2.5")], UseDns::No), alone("192.0.2.5"));
+    }
+
+    #[test]
+    fn a_list_is_shown_as_a_tuple() {
+        let list = Datum::List(vec!["a".to_owned(), "o'n".to_owned(), "None".to_owned()]);
+        let data = Captured::from([("fid".to_owned(), list)]);
+        let Identity::Known(id, None) = identify(&data, UseDns::Warn) else {
+            panic!("known");
+        };
+        assert_eq!(id.to_string(), "('a', \"o'n\", None)");
+    }
+}
