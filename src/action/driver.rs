@@ -18,6 +18,11 @@ pub use ipset::Entry;
 pub use iptables::Rule;
 pub use nftables::{Element, Table};
 
+/// Whether the kernel's nf_tables answers us.
+pub fn nftables_answers() -> bool {
+    nftables::answers()
+}
+
 /// One thing to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operation {

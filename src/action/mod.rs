@@ -15,6 +15,7 @@
 //! - [`driver`]: the shell, nftables (netlink), iptables and ipset (restore), and one that only
 //!   remembers. What a driver cannot do goes to the shell, which is always right.
 
+mod ask;
 pub mod driver;
 mod enforcement;
 mod facts;
@@ -31,6 +32,8 @@ mod tags;
 mod ways;
 mod worker;
 
+pub use ask::ask;
+pub use driver::memory::Drivers;
 pub use facts::{Counts, Facts, History, Merged};
 pub use options::{Command, Scope};
 pub use report::{Event, Report, Sink};

@@ -66,7 +66,7 @@ fn without_server(program: Program, options: &Options, world: &mut World<'_>) ->
 }
 
 /// The configuration the options name.
-pub(super) fn config_inputs(options: &Options, world: &World<'_>) -> config::Inputs {
+pub fn config_inputs(options: &Options, world: &World<'_>) -> config::Inputs {
     let command_line = options
         .overrides()
         .into_iter()

@@ -6,7 +6,7 @@ use super::{FAIL2BAN_VERSION, FAILED, Program, World, help, say, say_error};
 use crate::config::{self, CommandLineOption, Config, DEFAULT_VENDOR, Disk, Facts, Inputs};
 
 /// Where a configuration is read from, for every program alike.
-pub fn inputs(
+pub(super) fn inputs(
     conf: Option<PathBuf>,
     vendor: Option<PathBuf>,
     command_line: Vec<CommandLineOption>,

@@ -16,7 +16,7 @@ use std::fmt;
 use std::io::Write;
 
 pub use background::READY;
-pub use configuration::inputs;
+pub use client::config_inputs as server_inputs;
 pub use options::Options;
 pub use wire::{Wire, WireError};
 
@@ -52,7 +52,9 @@ pub struct World<'w> {
 
 impl fmt::Debug for World<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("World").field("nf_tables", &self.nf_tables).finish_non_exhaustive()
+        f.debug_struct("World")
+            .field("nf_tables", &self.nf_tables)
+            .finish_non_exhaustive()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::IpAddr;
+use std::path::Path;
 
 use nix::ifaddrs::getifaddrs;
 use nix::unistd::gethostname;
@@ -41,6 +42,13 @@ pub fn host_name() -> String {
 pub fn has_ipv6() -> bool {
     fs::read_to_string("/proc/sys/net/ipv6/conf/all/disable_ipv6")
         .is_ok_and(|text| text.trim() == "0")
+}
+
+/// Whether bans can go to nftables: `nft` is in `path`, and the kernel has nf_tables for us.
+pub fn has_nf_tables(path: Option<&str>) -> bool {
+    let mut folders = path.unwrap_or(crate::action::DEFAULT_PATH).split(':');
+    folders.any(|folder| Path::new(folder).join("nft").exists())
+        && crate::action::driver::nftables_answers()
 }
 
 #[cfg(test)]

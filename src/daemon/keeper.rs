@@ -60,8 +60,20 @@ impl Keeper {
         let thread = thread::Builder::new()
             .name("database".into())
             .stack_size(256 * 1024)
-            .spawn(move || Keeping { store, tell, waiting: VecDeque::new(), trouble: None, lost: 0 }.run(&queue))?;
-        Ok(Self { asker: Asker { orders }, thread: Some(thread) })
+            .spawn(move || {
+                Keeping {
+                    store,
+                    tell,
+                    waiting: VecDeque::new(),
+                    trouble: None,
+                    lost: 0,
+                }
+                .run(&queue)
+            })?;
+        Ok(Self {
+            asker: Asker { orders },
+            thread: Some(thread),
+        })
     }
 
     /// Has something written, soon.
@@ -203,7 +215,11 @@ impl<F: Fn(News)> Keeping<F> {
         if self.trouble.as_ref() != Some(&error.problem) {
             self.trouble = Some(error.problem.clone());
             let message = format!("{error}; bans go on without it");
-            (self.tell)(News::Log(Record::new(Level::Error, Logger::Database, message)));
+            (self.tell)(News::Log(Record::new(
+                Level::Error,
+                Logger::Database,
+                message,
+            )));
         }
         if !matches!(error.problem, Problem::Vanished | Problem::Corrupt) {
             return false;
@@ -230,7 +246,11 @@ impl<F: Fn(News)> Keeping<F> {
                 lost => format!("{lost} entries that could not wait were lost"),
             };
             let message = format!("database is written to again; {lost}");
-            (self.tell)(News::Log(Record::new(Level::Notice, Logger::Database, message)));
+            (self.tell)(News::Log(Record::new(
+                Level::Notice,
+                Logger::Database,
+                message,
+            )));
         }
     }
 }

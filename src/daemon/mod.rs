@@ -1,13 +1,280 @@
 //! Wires the stages together: threads, signals, socket, restore, reload, shutdown.
 //!
-//! One thread owns all state and takes messages in turn; readers, workers and clients feed it and
-//! never touch the state themselves.
+//! One thread owns all state ([`state`]) and takes messages from one [`inbox`] in turn; readers,
+//! workers and clients feed it and never touch the state. [`jails`] come and go, [`logs`] feed them,
+//! [`control`] and [`queries`] answer clients; the database has its thread in [`keeper`].
 
 mod clock;
+mod control;
 mod facts;
 mod inbox;
+mod jails;
+mod keeper;
+mod logs;
 mod pidfile;
+mod queries;
 mod resolver;
+mod shared;
 mod signals;
 mod socket;
+mod state;
 mod systemd;
+
+use std::fmt;
+use std::io::Write as _;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::Uid;
+
+pub use facts::has_nf_tables;
+pub use socket::BindError;
+
+use crate::action::DEFAULT_PATH;
+use crate::config::{self, Complaint, Disk, Inputs};
+use crate::date::Zone;
+use crate::log::{Log, Surroundings as LogSurroundings, Target};
+use crate::model::{FAIL2BAN_VERSION, Level, Logger, ServerSettings};
+use crate::protocol::{Request, Value};
+use crate::store::{Place, Store, Write};
+use inbox::Inbox;
+use jails::{say, say_complaint};
+use keeper::Keeper;
+use pidfile::PidFile;
+use resolver::Resolver;
+use shared::Surroundings;
+use socket::Server;
+use state::{Daemon, Message, Parts};
+use systemd::Notifier;
+
+/// How long the database may take to write what is left at the end.
+const CLOSING: Duration = Duration::from_secs(10);
+/// The longest `sleep` a client may ask for.
+const LONGEST_SLEEP: f64 = 3600.0;
+
+/// How the daemon is started.
+#[derive(Debug)]
+pub struct Start {
+    pub inputs: Inputs,
+    /// Somebody waits on the other end to hear that we are ready.
+    pub attached: Option<UnixStream>,
+    /// What is said there.
+    pub ready: &'static str,
+    /// `TZ`, `PATH`, `NOTIFY_SOCKET` and `WATCHDOG_USEC`, as the environment has them.
+    pub tz: Option<String>,
+    pub path: Option<String>,
+    pub notify_socket: Option<String>,
+    pub watchdog_usec: Option<String>,
+}
+
+/// Why the daemon did not start.
+#[derive(Debug)]
+pub enum StartError {
+    Configuration(Box<Complaint>),
+    Socket(BindError),
+    PidFile(PathBuf, std::io::Error),
+    /// A thread or a signal handler could not be had.
+    System(std::io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Configuration(complaint) => complaint.fmt(f),
+            Self::Socket(error) => error.fmt(f),
+            Self::PidFile(path, error) => {
+                write!(f, "cannot write the PID file {}: {error}", path.display())
+            }
+            Self::System(error) => write!(f, "the system refuses a thread: {error}"),
+        }
+    }
+}
+
+impl From<std::io::Error> for StartError {
+    fn from(error: std::io::Error) -> Self {
+        Self::System(error)
+    }
+}
+
+/// Runs the daemon until it is told to stop.
+///
+/// # Errors
+/// When it cannot start; nothing was changed then.
+pub fn run(start: Start) -> Result<(), StartError> {
+    let loaded = config::load(&Disk, &start.inputs)
+        .map_err(|complaint| StartError::Configuration(Box::new(complaint)))?;
+    // What we write is root's business: log lines name users.
+    umask(Mode::from_bits_truncate(0o077));
+    let settings = loaded.server.clone();
+    let (server, stale) = Server::bind(&settings.socket).map_err(StartError::Socket)?;
+    let pidfile = PidFile::write(&settings.pidfile)
+        .map_err(|error| StartError::PidFile(settings.pidfile.clone(), error))?;
+    let zone = Zone::local(start.tz.as_deref());
+    let log = open_log(&settings, &zone);
+    say(Level::Info, Logger::Server, "-".repeat(50));
+    let version = env!("CARGO_PKG_VERSION");
+    say(
+        Level::Info,
+        Logger::Server,
+        format!("Starting Fail2ban v{FAIL2BAN_VERSION} (rban {version})"),
+    );
+    if start.attached.is_some() {
+        say(Level::Info, Logger::Server, "Daemon started");
+    }
+    if stale {
+        let message = format!(
+            "{} was left by a server that died; replaced",
+            settings.socket.display()
+        );
+        say(Level::Warning, Logger::Server, message);
+    }
+    if !Uid::effective().is_root() {
+        let message = "not running as root: firewalls and most logs are out of reach; \
+                       start it with sudo, or as a system service";
+        say(Level::Error, Logger::Server, message);
+    }
+    say(Level::Info, Logger::Observer, "Observer start...");
+    loaded.complaints.iter().for_each(say_complaint);
+
+    let (outlet, inbox) = Inbox::new();
+    let store = open_store(&settings);
+    let news = outlet.clone();
+    let keeper = Keeper::start(store, move |told| news.send(Message::News(told)))?;
+    keeper.write(Write::AllJailsOff);
+    let answers = outlet.clone();
+    let resolver = Resolver::new(move |answer| answers.send(Message::Resolved(answer)));
+    let watcher = logs::watcher(&outlet)?;
+    let told = outlet.clone();
+    signals::listen(move |asked| told.send(Message::Asked(asked)))?;
+    let commands = outlet.clone();
+    server.serve(move |command| hand_over(&commands, command))?;
+    let mut daemon = Daemon::new(Parts {
+        surroundings: Surroundings {
+            inputs: start.inputs,
+            zone,
+            path: start.path.as_deref().unwrap_or(DEFAULT_PATH).into(),
+        },
+        server: settings,
+        keeper,
+        resolver,
+        watcher,
+        log: log.clone(),
+        outlet,
+        notifier: Notifier::new(
+            start.notify_socket.as_deref(),
+            start.watchdog_usec.as_deref(),
+        ),
+    });
+    for jail in loaded.jails {
+        daemon.start_jail(jail);
+    }
+    if daemon.jails.is_empty() {
+        let message = "no jail runs: nothing is watched; enable one in jail.local, then reload";
+        say(Level::Warning, Logger::Server, message);
+    }
+    daemon
+        .notifier
+        .ready(&format!("{} jails", daemon.jails.len()));
+    if let Some(mut attached) = start.attached {
+        // Whoever waited may have gone; we are ready all the same.
+        let _ = attached.write_all(start.ready.as_bytes());
+    }
+    daemon.run(&inbox);
+    shut_down(daemon, server);
+    drop(pidfile);
+    log.close();
+    Ok(())
+}
+
+/// The log as configured; where that cannot be had, standard error, and the log says so.
+fn open_log(settings: &ServerSettings, zone: &Zone) -> Log {
+    let surroundings = LogSurroundings {
+        zone: zone.time_zone().clone(),
+        ..LogSurroundings::new(clock::now)
+    };
+    let log = Log::new(surroundings);
+    // Only a second log in this process could have been installed before.
+    let _ = log.install();
+    log.set_level(settings.loglevel);
+    let opened = Target::parse(&settings.logtarget)
+        .map_err(|error| error.to_string())
+        .and_then(|target| {
+            log.set_target(&target, &settings.syslogsocket)
+                .map_err(|e| e.to_string())
+        });
+    if let Err(error) = opened {
+        if let Ok(target) = Target::parse("STDERR") {
+            let _ = log.set_target(&target, &settings.syslogsocket);
+        }
+        crate::log::complain(&format!("{error}; logging to standard error"));
+        say(
+            Level::Error,
+            Logger::Server,
+            format!("{error}; logging to standard error"),
+        );
+    }
+    log
+}
+
+/// The database as configured; without it bans go on and are forgotten at the end.
+fn open_store(settings: &ServerSettings) -> Store {
+    match Store::open(Place::new(settings.dbfile.as_deref()), clock::now()) {
+        Ok(opened) => {
+            opened.records.iter().for_each(crate::log::emit);
+            let mut store = opened.store;
+            store.set_maxmatches(settings.dbmaxmatches);
+            store
+        }
+        Err(error) => {
+            let message = format!("{error}; bans go on, and will not survive a restart");
+            say(Level::Error, Logger::Database, message);
+            Store::off()
+        }
+    }
+}
+
+/// Has the daemon's thread carry a client's command out, and waits for the answer here, on the
+/// client's own thread.
+fn hand_over(outlet: &inbox::Outlet<Message>, command: Value) -> socket::Answer {
+    let (send, answer) = mpsc::channel::<socket::Answer>();
+    if let Ok(Request::Sleep(seconds)) = crate::protocol::parse(&command) {
+        // Nothing is ever sent: only this client waits.
+        let wait = Duration::from_secs_f64(seconds.clamp(0.0, LONGEST_SLEEP));
+        let _ = answer.recv_timeout(wait);
+        return Ok(Value::None);
+    }
+    let reply = Box::new(move |answer| {
+        let _ = send.send(answer);
+    });
+    outlet.send(Message::Command(command, reply));
+    answer
+        .recv()
+        .unwrap_or_else(|_| Ok(Value::list(["SHUTDOWN"])))
+}
+
+/// Everything ends in fail2ban's order: no more commands, the jails, the database.
+fn shut_down(mut daemon: Daemon, server: Server) {
+    daemon.notifier.stopping();
+    say(Level::Info, Logger::Server, "Shutdown in progress...");
+    say(
+        Level::Info,
+        Logger::Observer,
+        "Observer stop ... try to end queue 5 seconds",
+    );
+    say(
+        Level::Info,
+        Logger::Observer,
+        "Observer stopped, 0 events remaining.",
+    );
+    say(Level::Info, Logger::Server, "Stopping all jails");
+    daemon.write_positions();
+    daemon.stop_all();
+    if let Some(record) = daemon.keeper.close(CLOSING) {
+        crate::log::emit(&record);
+    }
+    drop(server);
+    say(Level::Info, Logger::Server, "Exiting Fail2ban");
+}

@@ -137,6 +137,11 @@ impl Filter {
         self.prefregex.as_ref().map(|(regex, _)| regex.resolved())
     }
 
+    /// Pattern and name of its date template; `None`: the defaults.
+    pub fn date_pattern(&self) -> Option<(Option<&str>, &str)> {
+        self.detector.pattern()
+    }
+
     pub const fn maxlines(&self) -> usize {
         self.maxlines
     }

@@ -89,6 +89,16 @@ impl<'a> Turn<'a> {
         }
     }
 
+    /// What changes the firewall, and what is to be done after that.
+    pub fn into_parts(self) -> (Vec<Effect>, Vec<Effect>) {
+        (self.first, self.then)
+    }
+
+    /// Has a line logged.
+    pub fn record(&mut self, record: Record) {
+        self.push(Effect::Log(record));
+    }
+
     /// What is to be done, in order.
     pub fn effects(self) -> impl Iterator<Item = Effect> {
         self.first.into_iter().chain(self.then)

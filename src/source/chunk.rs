@@ -77,9 +77,15 @@ impl Chunk {
         &self.text
     }
 
-    /// Behind the last line: where a process that has judged these lines goes on.
+    /// Where a process that has judged these lines goes on in the file that bears the name: behind
+    /// the last of them, unless they are the rest of a file that was renamed away.
     pub fn position(&self) -> Position {
         self.position
+    }
+
+    /// The same lines, with another place to go on at.
+    pub(super) fn at(self, position: Position) -> Self {
+        Self { position, ..self }
     }
 
     /// Some bytes were not valid in the log's encoding, and became U+FFFD.

@@ -15,7 +15,7 @@ pub struct Encoding {
     kind: Kind,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 enum Kind {
     /// `skip_mark`: the byte order mark at the very start is no text.
     Utf8 {
@@ -35,6 +35,13 @@ enum Utf16 {
     Big,
     /// The byte order mark decides; without one it is little, as on every machine we run on.
     Marked,
+}
+
+/// However it is spelled.
+impl PartialEq for Encoding {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind
+    }
 }
 
 /// A codec name nobody knows.
@@ -347,6 +354,8 @@ mod tests {
         ] {
             assert_eq!(named(name).name(), name);
         }
+        assert_eq!(named("UTF-8"), named("u8"));
+        assert_ne!(named("cp1252"), named("cp1250"));
         let error = Encoding::named("klingon")
             .expect_err("an error")
             .to_string();

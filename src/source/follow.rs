@@ -25,6 +25,8 @@ pub(super) trait Files {
 #[derive(Debug)]
 pub(super) enum Step {
     Lines(Chunk),
+    /// Lines of the file that bore the name before.
+    OldLines(Chunk),
     /// Something was done, more may be there to do.
     Busy,
     /// The path leads to a file for the first time, or again after it was given up. Reading begins
@@ -53,10 +55,14 @@ pub(super) struct Follower<F> {
     older: Option<Reader<F>>,
     /// How far those before that were read, should one come back; the latest first.
     former: Vec<(Identity, Position)>,
+    /// Somebody else reads `current`.
+    parked: bool,
     /// The name may lead elsewhere now.
     look: bool,
     /// It was said that nothing bears the name.
     missing: bool,
+    /// It was ever so: what bears it now came late.
+    late: bool,
     /// Why the name leads nowhere we can read, as it was said.
     trouble: Option<SourceError>,
     /// Why the open file cannot be read, as it was said.
@@ -72,8 +78,10 @@ impl<F: Content> Follower<F> {
             current: None,
             older: None,
             former: Vec::new(),
+            parked: false,
             look: true,
             missing: false,
+            late: false,
             trouble: None,
             unreadable: None,
             recovered: false,
@@ -94,9 +102,46 @@ impl<F: Content> Follower<F> {
         self.current.as_mut()
     }
 
-    /// The files that may still be written: the older one first.
+    /// The files it reads, as far as they may still be written: the older one first.
     pub(super) fn open_files(&self) -> impl Iterator<Item = &F> {
-        self.older.iter().chain(&self.current).map(Reader::file)
+        let current = self.current.iter().filter(|_| !self.parked);
+        self.older.iter().chain(current).map(Reader::file)
+    }
+
+    /// Whether a log is read in this encoding.
+    pub(super) fn reads(&self, encoding: &Encoding) -> bool {
+        self.encoding == *encoding
+    }
+
+    /// Leaves the current file unread, for it is read under another name.
+    pub(super) fn park(&mut self) {
+        self.parked = true;
+    }
+
+    /// Reads a file left unread after all, from where the other reader stopped.
+    pub(super) fn resume(&mut self, file: Identity, place: Position) -> bool {
+        let current = self.current.as_mut().filter(|_| self.parked);
+        let Some(reader) = current.filter(|reader| reader.file().identity() == file) else {
+            return false;
+        };
+        reader.seek(place.offset);
+        self.parked = false;
+        true
+    }
+
+    /// Whether nothing bore the name once, since it is followed.
+    pub(super) fn came_late(&self) -> bool {
+        self.late
+    }
+
+    /// The current file, if it lost this name, for whoever found it under another; with how far it
+    /// was read.
+    pub(super) fn hand_over(&mut self, file: Identity) -> Option<Position> {
+        let held = self.current.as_ref()?.file().identity();
+        if !self.missing || self.parked || held != file {
+            return None;
+        }
+        self.current.take().map(|reader| reader.position())
     }
 
     pub(super) fn is_missing(&self) -> bool {
@@ -185,6 +230,7 @@ impl<F: Content> Follower<F> {
         match found {
             None => {
                 self.look = false;
+                self.late = true;
                 self.recovered |= self.trouble.take().is_some();
                 let said = std::mem::replace(&mut self.missing, true);
                 (!said).then_some(Step::Missing)
@@ -233,6 +279,7 @@ impl<F: Content> Follower<F> {
         if let Some(place) = self.place(&reader) {
             reader.seek(place.offset);
         }
+        self.parked = false;
         self.older = self.current.replace(reader);
         match self.older {
             Some(_) => Some(Step::Rotated(Rotation::Replaced)),
@@ -243,7 +290,10 @@ impl<F: Content> Follower<F> {
     fn read_older(&mut self, scratch: &mut [u8]) -> Option<Step> {
         let older = self.older.as_mut()?;
         match older.read(scratch) {
-            Ok(Read::Lines(chunk)) => Some(Step::Lines(chunk)),
+            Ok(Read::Lines(chunk)) => {
+                let now = self.current.as_ref().map(Reader::position);
+                Some(Step::OldLines(chunk.at(now.unwrap_or_default())))
+            }
             Ok(Read::Part | Read::Rotated(_)) => Some(Step::Busy),
             Ok(Read::End) => {
                 if older.stat().map_or(true, |stat| stat.links == 0) {
@@ -259,7 +309,7 @@ impl<F: Content> Follower<F> {
     }
 
     fn read_current(&mut self, scratch: &mut [u8]) -> Step {
-        let Some(current) = &mut self.current else {
+        let Some(current) = self.current.as_mut().filter(|_| !self.parked) else {
             return Step::Idle;
         };
         let read = current.read(scratch);

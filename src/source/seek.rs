@@ -6,10 +6,8 @@ use std::io;
 use crate::model::Time;
 
 use super::LINE_MAX;
+use super::event::Date;
 use super::reader::{Content, Reader};
-
-/// Tells the time of a line; `None` if it has none.
-pub type Date = dyn FnMut(&str) -> Option<Time> + Send;
 
 /// Halving stops here, in bytes: reading so much costs no more than another probe.
 const CLOSE: u64 = 4096;

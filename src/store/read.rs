@@ -119,6 +119,28 @@ impl Store {
         Ok(())
     }
 
+    /// How far each log of a jail was read: its path, the hash of its first line then, the position.
+    pub fn positions(&self, jail: &str) -> Result<Vec<(String, String, Position)>, StoreError> {
+        let Some(connection) = &self.connection else {
+            return Ok(Vec::new());
+        };
+        let fail = |error: rusqlite::Error| self.fail(&error);
+        let mut statement = connection
+            .prepare("SELECT path FROM logs WHERE jail = ?")
+            .map_err(fail)?;
+        let paths = statement
+            .query_map([jail], |row| row.get::<_, String>(0))
+            .map_err(fail)?;
+        let mut positions = Vec::new();
+        for path in paths {
+            let path = path.map_err(fail)?;
+            if let Some((hash, position)) = self.position(jail, &path)? {
+                positions.push((path, hash, position));
+            }
+        }
+        Ok(positions)
+    }
+
     /// How far a log was read: the hash of its first line then, and the position.
     pub fn position(
         &self,

@@ -12,7 +12,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("config", &["model", "pattern", "date", "protocol"]),
     ("filter", &["model", "pattern", "date"]),
     ("jail", &["model", "filter"]),
-    ("engine", &["model", "filter", "jail"]),
+    ("engine", &["model", "date", "filter", "jail"]),
     ("source", &["model"]),
     ("action", &["model"]),
     ("store", &["model"]),

@@ -318,6 +318,11 @@ fn failure(errno: Errno) -> Outcome {
     Outcome::Failed(format!("nftables: {reason}"))
 }
 
+/// Whether the kernel has nf_tables, and lets us ask.
+pub(super) fn answers() -> bool {
+    Socket::open().is_ok_and(|mut socket| generation(&mut socket).is_ok())
+}
+
 fn generation(socket: &mut Socket) -> Result<u32, Errno> {
     socket.ask(
         Message::GetGeneration,

@@ -377,7 +377,7 @@ fn run(seed: u64, rate: u64, turns: usize) -> World {
             let world = world.as_mut().expect("a world");
             world.turn += 1;
             match step {
-                Step::Lines(chunk) => world.take(&chunk),
+                Step::Lines(chunk) | Step::OldLines(chunk) => world.take(&chunk),
                 Step::Idle => return true,
                 Step::Failed(error) => panic!("{error}"),
                 Step::Busy | Step::Found | Step::Rotated(_) | Step::Missing | Step::Recovered => {}

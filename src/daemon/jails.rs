@@ -1,0 +1,588 @@
+//! Jails coming, changing and going: what belongs to each outside the engine.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::clock;
+use super::facts;
+use super::shared::Numbers;
+use super::state::{Daemon, Message};
+use crate::action::{ActionSpec, Job, Worker};
+use crate::config::{Complaint, Config, Disk, Loaded, Severity};
+use crate::filter::Filter;
+use crate::jail::{Jail, Past};
+use crate::log;
+use crate::model::{
+    ActionSettings, Ban, BanTime, JailSettings, Level, Logger, Origin, Record, ServerSettings,
+};
+use crate::protocol::{Exception, Reload, Value};
+use crate::source::Subscriber;
+use crate::store::{Wanted, Write};
+
+/// How long a jail that starts waits for its bans out of the database.
+pub(super) const RESTORE: Duration = Duration::from_secs(60);
+/// How long the actions of a jail that stops may take over what they are doing.
+const STOP: Duration = Duration::from_secs(20);
+
+/// A running jail's part outside the engine.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) name: Arc<str>,
+    pub(super) settings: JailSettings,
+    pub(super) actions: Vec<Acting>,
+    /// Who it is to the watcher.
+    pub(super) subscriber: Subscriber,
+    /// The `logpath` entries it follows.
+    pub(super) followed: Vec<PathBuf>,
+    numbers: Arc<Numbers>,
+}
+
+/// One of its actions.
+#[derive(Debug)]
+pub(super) struct Acting {
+    pub(super) settings: ActionSettings,
+    pub(super) worker: Worker,
+}
+
+impl Running {
+    /// What its actions may ask.
+    pub(super) const fn numbers(&self) -> &Arc<Numbers> {
+        &self.numbers
+    }
+
+    pub(super) fn action(&self, name: &str) -> Option<&Acting> {
+        self.actions
+            .iter()
+            .find(|action| action.settings.name == name)
+    }
+}
+
+/// Writes a line to the log.
+pub(super) fn say(level: Level, logger: Logger, message: impl Into<String>) {
+    log::emit(&Record::new(level, logger, message));
+}
+
+/// Writes what is wrong with a configuration to the log.
+pub(super) fn say_complaint(complaint: &Complaint) {
+    let level = match complaint.severity {
+        Severity::Info => Level::Info,
+        Severity::Warning => Level::Warning,
+        Severity::Error => Level::Error,
+    };
+    say(level, Logger::Config, complaint.to_string());
+}
+
+impl Daemon {
+    /// Reads the configuration as it is now.
+    fn read_configuration(&self, jail: Option<&str>) -> Result<Loaded, Complaint> {
+        let config = Config::read(&Disk, &self.surroundings.inputs)?;
+        match jail {
+            Some(jail) => config.load_jail(jail),
+            None => Ok(config.load()),
+        }
+    }
+
+    /// Starts a jail; `false`, with the reason logged, when it cannot be.
+    pub(super) fn start_jail(&mut self, settings: JailSettings) -> bool {
+        let name: Arc<str> = settings.name.as_str().into();
+        let backend = backend_name(&settings.backend);
+        say(
+            Level::Info,
+            Logger::Jail,
+            format!("Creating new jail '{name}'"),
+        );
+        say(
+            Level::Info,
+            Logger::Jail,
+            format!("Jail '{name}' uses {backend} {{}}"),
+        );
+        say(
+            Level::Info,
+            Logger::Jail,
+            format!("Initiated '{backend}' backend"),
+        );
+        let year = self.year();
+        let filter = match Filter::for_jail(&settings, &self.surroundings.zone, year) {
+            Ok(filter) => filter,
+            Err(error) => return refuse(&name, &error.to_string()),
+        };
+        let jail = match Jail::new(&settings) {
+            Ok(jail) => jail,
+            Err(error) => return refuse(&name, &error.to_string()),
+        };
+        if settings.filter.failregex.is_empty() {
+            say(
+                Level::Warning,
+                Logger::Jail,
+                format!("[{name}] has no failregex: nothing will ever be found"),
+            );
+        }
+        say_settings(&settings, &filter);
+        let wants_history = jail.wants_history();
+        self.engine.add(jail, filter);
+        self.keeper.write(Write::Jail {
+            name: Arc::clone(&name),
+            enabled: true,
+        });
+        if wants_history {
+            self.read_history();
+        }
+        let numbers = Arc::new(Numbers::new(
+            Arc::clone(&name),
+            self.keeper.asker(),
+            settings.bantime,
+        ));
+        let actions = settings
+            .actions
+            .iter()
+            .filter_map(|action| self.spawn_action(&name, action.clone(), &numbers))
+            .collect();
+        let subscriber = Subscriber(self.next_subscriber);
+        self.next_subscriber += 1;
+        let followed = settings
+            .logs
+            .iter()
+            .map(|log| PathBuf::from(&log.glob))
+            .collect();
+        let running = Running {
+            name: Arc::clone(&name),
+            settings,
+            actions,
+            subscriber,
+            followed,
+            numbers,
+        };
+        self.jails.push(running);
+        self.follow_logs(&name);
+        self.with_jail(&name, Jail::start);
+        self.act_all(&name, || Job::Start);
+        say(Level::Info, Logger::Jail, format!("Jail '{name}' started"));
+        self.restore(&name);
+        true
+    }
+
+    pub(super) fn year(&self) -> i16 {
+        let now = jiff::Timestamp::from_microsecond(clock::now().micros()).unwrap_or_default();
+        self.surroundings.zone.time_zone().to_datetime(now).year()
+    }
+
+    /// An action's worker; its thread begins with its first job.
+    fn spawn_action(
+        &self,
+        jail: &Arc<str>,
+        settings: ActionSettings,
+        numbers: &Arc<Numbers>,
+    ) -> Option<Acting> {
+        let outlet = self.outlet.clone();
+        let spec = ActionSpec {
+            jail: Arc::clone(jail),
+            settings: settings.clone(),
+            native: self.server.native,
+            ipv6: self.server.allowipv6.unwrap_or_else(facts::has_ipv6),
+            path: Arc::clone(&self.surroundings.path),
+            facts: Arc::clone(numbers) as Arc<dyn crate::action::Facts>,
+            drivers: crate::action::Drivers::default(),
+        };
+        let sink = Arc::new(move |report| outlet.send(Message::Report(report)));
+        match Worker::spawn(spec, sink) {
+            Ok(worker) => Some(Acting { settings, worker }),
+            Err(refused) => {
+                let place = match &settings.origin {
+                    Origin::Default => String::new(),
+                    origin => format!("{origin}: "),
+                };
+                let message = format!("{place}[{jail}] action '{}': {refused}", settings.name);
+                say(Level::Error, Logger::Actions, message);
+                None
+            }
+        }
+    }
+
+    pub(super) fn act_all(&self, jail: &str, job: impl Fn() -> Job) {
+        if let Some(running) = self.jails.iter().find(|running| *running.name == *jail) {
+            for action in &running.actions {
+                action.worker.send(job());
+            }
+        }
+    }
+
+    /// Past bans, for jails that go by them.
+    fn read_history(&mut self) {
+        if !self.engine.history_mut().is_empty() {
+            return;
+        }
+        let answer = self.keeper.ask(RESTORE, |store| {
+            let mut past = Vec::new();
+            store.history(|ban| past.push(ban)).map(|()| past)
+        });
+        match answer {
+            Some(Ok(past)) => {
+                let history = self.engine.history_mut();
+                for ban in past {
+                    let known = Past {
+                        count: ban.count,
+                        time: ban.time,
+                        bantime: ban.bantime,
+                    };
+                    history.record(&ban.jail, ban.id, known);
+                }
+            }
+            Some(Err(error)) => say(Level::Error, Logger::Database, error.to_string()),
+            None => say(
+                Level::Error,
+                Logger::Database,
+                "the database does not answer; past bans do not count until a reload",
+            ),
+        }
+    }
+
+    /// Bans that were in force when the daemon ended.
+    fn restore(&mut self, name: &Arc<str>) {
+        let Some(running) = self.jails.iter().find(|running| running.name == *name) else {
+            return;
+        };
+        let jail = Arc::clone(name);
+        let (bantime, increment) = (running.settings.bantime, running.settings.increment.enabled);
+        let maxmatches = running.settings.maxmatches;
+        let now = clock::now();
+        let answer = self.keeper.ask(RESTORE, move |store| {
+            let wanted = Wanted {
+                jail: &jail,
+                now,
+                bantime,
+                increment,
+                maxmatches,
+            };
+            let mut bans: Vec<Ban> = Vec::new();
+            store
+                .current_bans(wanted, |ban| bans.push(ban))
+                .map(|()| bans)
+        });
+        match answer {
+            Some(Ok(bans)) => {
+                self.with_jail(name, |jail, turn| {
+                    for ban in bans {
+                        jail.restore(ban, turn);
+                    }
+                });
+            }
+            Some(Err(error)) => {
+                say(
+                    Level::Error,
+                    Logger::Database,
+                    format!("[{name}] bans are not restored: {error}"),
+                );
+            }
+            None => say(
+                Level::Error,
+                Logger::Database,
+                format!("[{name}] bans are not restored: the database does not answer"),
+            ),
+        }
+    }
+
+    /// Stops a jail: its bans leave the firewall and stay in the database.
+    pub(super) fn stop_jail(&mut self, name: &str) -> bool {
+        let Some(place) = self.jails.iter().position(|running| *running.name == *name) else {
+            return false;
+        };
+        self.unfollow_logs(name);
+        self.with_jail(name, Jail::stop);
+        let running = self.jails.remove(place);
+        for action in &running.actions {
+            action.worker.send(Job::Stop);
+        }
+        for action in &running.actions {
+            if !action.worker.stop(STOP) {
+                let message = format!(
+                    "[{name}] {}: did not stop in {} s; what it was doing was ended",
+                    action.settings.name,
+                    STOP.as_secs()
+                );
+                say(Level::Error, Logger::Actions, message);
+            }
+        }
+        self.engine.remove(name);
+        self.keeper.write(Write::Jail {
+            name: running.name,
+            enabled: false,
+        });
+        say(Level::Info, Logger::Jail, format!("Jail '{name}' stopped"));
+        true
+    }
+
+    /// All jails stop, their actions side by side.
+    pub(super) fn stop_all(&mut self) {
+        let names: Vec<Arc<str>> = self
+            .jails
+            .iter()
+            .map(|running| Arc::clone(&running.name))
+            .collect();
+        for name in &names {
+            self.unfollow_logs(name);
+            self.with_jail(name, Jail::stop);
+            self.act_all(name, || Job::Stop);
+        }
+        for name in &names {
+            // Its bans are gone and its actions are stopping: this waits for them.
+            self.stop_jail(name);
+        }
+    }
+
+    /// Reads the configuration again. What cannot be read changes nothing.
+    ///
+    /// # Errors
+    /// As fail2ban tells its client.
+    pub(super) fn reload(&mut self, reload: &Reload) -> Result<Value, Exception> {
+        let jail = reload.jail.as_deref();
+        if reload.if_exists
+            && let Some(jail) = jail
+            && self.engine.member(jail).is_none()
+        {
+            return Ok("OK".into());
+        }
+        say(
+            Level::Info,
+            Logger::Server,
+            match jail {
+                Some(jail) => format!("Reload jail {jail}"),
+                None => "Reload all jails".to_owned(),
+            },
+        );
+        let loaded = self.read_configuration(jail).map_err(|complaint| {
+            say_complaint(&complaint);
+            say(
+                Level::Error,
+                Logger::Server,
+                "Nothing was reloaded; all goes on as it was",
+            );
+            Exception::builtin("Exception", vec![complaint.to_string().into()])
+        })?;
+        loaded.complaints.iter().for_each(say_complaint);
+        self.drop_jails(&loaded, reload);
+        if jail.is_none() {
+            self.change_server(loaded.server.clone());
+            self.resolver.clear();
+        }
+        for settings in loaded.jails {
+            let name = settings.name.clone();
+            if self.engine.member(&name).is_some() {
+                self.reload_jail(settings);
+            } else {
+                self.start_jail(settings);
+            }
+        }
+        say(Level::Info, Logger::Server, "Reload finished.");
+        Ok("OK".into())
+    }
+
+    /// Unbans and stops what is to be unbanned, restarted, or is not in the configuration any more.
+    fn drop_jails(&mut self, loaded: &Loaded, reload: &Reload) {
+        let all: Vec<Arc<str>> = self
+            .jails
+            .iter()
+            .map(|running| Arc::clone(&running.name))
+            .collect();
+        for name in all {
+            let named = reload.jail.as_deref().is_none_or(|jail| jail == &*name);
+            if !named {
+                continue;
+            }
+            if reload.unban {
+                self.with_jail(&name, Jail::unban_all);
+            }
+            let settings = loaded.jails.iter().find(|settings| *settings.name == *name);
+            // A jail with a mistake in it goes on as it was until the mistake is mended.
+            let mistaken = loaded.dropped.iter().any(|dropped| **dropped == *name);
+            let other_backend = settings.is_some_and(|settings| {
+                let running = self.jails.iter().find(|running| running.name == name);
+                running.is_some_and(|running| {
+                    backend_name(&running.settings.backend) != backend_name(&settings.backend)
+                })
+            });
+            if mistaken {
+                say(
+                    Level::Error,
+                    Logger::Server,
+                    format!("Jail '{name}' goes on as it was"),
+                );
+            } else if settings.is_none() || reload.restart || other_backend {
+                self.stop_jail(&name);
+            }
+        }
+    }
+
+    fn change_server(&mut self, server: ServerSettings) {
+        if server.loglevel != self.server.loglevel {
+            self.log.set_level(server.loglevel);
+        }
+        if server.logtarget != self.server.logtarget
+            || server.syslogsocket != self.server.syslogsocket
+        {
+            // Said in the log that stays in use.
+            let _ = self.set_log_target(&server.logtarget, &server.syslogsocket);
+        }
+        let maxmatches = server.dbmaxmatches;
+        self.keeper.ask(Duration::from_secs(1), move |store| {
+            store.set_maxmatches(maxmatches)
+        });
+        self.server = server;
+    }
+
+    /// New settings for a running jail: bans, failures and positions stay.
+    fn reload_jail(&mut self, settings: JailSettings) {
+        let name: Arc<str> = settings.name.as_str().into();
+        say(Level::Info, Logger::Server, format!("Reload jail '{name}'"));
+        let year = self.year();
+        let filter = match Filter::for_jail(&settings, &self.surroundings.zone, year) {
+            Ok(filter) => filter,
+            Err(error) => return keep(&name, &error.to_string()),
+        };
+        if let Some(Err(error)) = self.with_jail(&name, |jail, turn| jail.reload(&settings, turn)) {
+            return keep(&name, &error.to_string());
+        }
+        say_settings(&settings, &filter);
+        let Some(place) = self.jails.iter().position(|running| running.name == name) else {
+            return;
+        };
+        let same_filter = self.jails[place].settings.filter == settings.filter
+            && self.jails[place].settings.usedns == settings.usedns
+            && self.jails[place].settings.logtimezone == settings.logtimezone;
+        if let Some(member) = self.engine.member_mut(&name) {
+            member.idle = false;
+            // A filter that has not changed keeps the sessions it is in.
+            if !same_filter {
+                member.filter = filter;
+            }
+        }
+        self.reload_actions(place, &settings.actions);
+        self.jails[place].settings = settings;
+        self.refollow_logs(&name);
+        if self
+            .engine
+            .member(&name)
+            .is_some_and(|member| member.jail.wants_history())
+        {
+            self.read_history();
+        }
+        say(
+            Level::Info,
+            Logger::Server,
+            format!("Jail '{name}' reloaded"),
+        );
+    }
+
+    fn reload_actions(&mut self, place: usize, wanted: &[ActionSettings]) {
+        let name = Arc::clone(&self.jails[place].name);
+        let numbers = Arc::clone(&self.jails[place].numbers);
+        let mut old = std::mem::take(&mut self.jails[place].actions);
+        let mut actions = Vec::with_capacity(wanted.len());
+        for settings in wanted {
+            match old
+                .iter()
+                .position(|acting| acting.settings.name == settings.name)
+            {
+                Some(at) => {
+                    let mut acting = old.remove(at);
+                    if acting.settings.options != settings.options {
+                        acting.worker.send(Job::Reload(Box::new(settings.clone())));
+                    }
+                    acting.settings = settings.clone();
+                    actions.push(acting);
+                }
+                None => {
+                    let Some(acting) = self.spawn_action(&name, settings.clone(), &numbers) else {
+                        continue;
+                    };
+                    acting.worker.send(Job::Start);
+                    if let Some(member) = self.engine.member(&name) {
+                        for ban in member.jail.bans().all() {
+                            acting.worker.send(Job::Ban(ban));
+                        }
+                    }
+                    actions.push(acting);
+                }
+            }
+        }
+        for acting in old {
+            acting.worker.stop(STOP);
+        }
+        self.jails[place].actions = actions;
+    }
+}
+
+fn refuse(name: &str, why: &str) -> bool {
+    say(
+        Level::Error,
+        Logger::Jail,
+        format!("Jail '{name}' is not started: {why}"),
+    );
+    false
+}
+
+fn keep(name: &str, why: &str) {
+    say(
+        Level::Error,
+        Logger::Jail,
+        format!("Jail '{name}' goes on as it was: {why}"),
+    );
+}
+
+/// What follows logs, by the name fail2ban has for it.
+pub(super) fn backend_name(backend: &str) -> &'static str {
+    match backend.split('[').next().unwrap_or_default().trim() {
+        "polling" => "polling",
+        "systemd" => "systemd",
+        _ => "pyinotify",
+    }
+}
+
+/// The lines fail2ban writes as it sets a jail up.
+fn say_settings(settings: &JailSettings, filter: &Filter) {
+    if settings.filter.maxlines > 1 || settings.filter.prefregex.is_some() {
+        say(
+            Level::Info,
+            Logger::Filter,
+            format!("  maxLines: {}", filter.maxlines()),
+        );
+    }
+    if let Some(pattern) = &settings.filter.datepattern {
+        let message = match pattern.as_str() {
+            "{^LN-BEG}" => "  default filtered date pattern: 17 template(s)".to_owned(),
+            pattern => format!("  date pattern `{pattern:?}`: `{pattern}`"),
+        };
+        say(Level::Info, Logger::DateDetector, message);
+    }
+    say(
+        Level::Info,
+        Logger::Filter,
+        format!("  maxRetry: {}", settings.maxretry),
+    );
+    say(
+        Level::Info,
+        Logger::Filter,
+        format!("  findtime: {}", settings.findtime.secs()),
+    );
+    let bantime = match settings.bantime {
+        BanTime::Secs(secs) => secs,
+        BanTime::Permanent => -1,
+    };
+    say(
+        Level::Info,
+        Logger::Actions,
+        format!("  banTime: {bantime}"),
+    );
+    if settings.increment.enabled {
+        say(Level::Info, Logger::Jail, "Set banTime.increment = True");
+    }
+    let encoding = match settings.logencoding.as_str() {
+        "auto" => "UTF-8",
+        named => named,
+    };
+    say(
+        Level::Info,
+        Logger::Filter,
+        format!("  encoding: {encoding}"),
+    );
+}

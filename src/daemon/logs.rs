@@ -1,0 +1,433 @@
+//! Which logs feed which jails, and what happens to them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::clock;
+use super::inbox::Outlet;
+use super::jails::say;
+use super::state::{Daemon, Message};
+use crate::date::{Detector, Zone};
+use crate::engine::Feed;
+use crate::model::{JailSettings, Level, Logger, Time};
+use crate::source::{
+    Audience, Encoding, LogId, Position, Rotation, Sink, SourceEvent, Subscriber, Subscription,
+    Watcher,
+};
+use crate::store;
+
+/// A log that is read.
+#[derive(Debug)]
+pub(super) struct Followed {
+    pub(super) path: Arc<Path>,
+    readers: Vec<Reader>,
+    position: Position,
+    /// The position has moved since it was written to the database.
+    pub(super) unwritten: bool,
+    /// Bytes that made no sense, and lines that were too long, have been spoken of.
+    said_invalid: bool,
+    said_cut: bool,
+}
+
+/// A jail that reads a log.
+#[derive(Debug)]
+struct Reader {
+    subscriber: Subscriber,
+    jail: Arc<str>,
+    /// The log has been read to its end once.
+    in_operation: bool,
+}
+
+/// Starts the thread that reads logs; its lines are rationed.
+pub(super) fn watcher(outlet: &Outlet<Message>) -> std::io::Result<Watcher> {
+    let outlet = outlet.clone();
+    let sink: Sink = Box::new(move |event| {
+        match &event {
+            SourceEvent::Lines { .. } => {
+                outlet.send_rationed(|ration| Message::Source(event, Some(ration)));
+            }
+            _ => outlet.send(Message::Source(event, None)),
+        }
+        true
+    });
+    Watcher::start(clock::now, sink)
+}
+
+impl Daemon {
+    /// Has a jail's logs read, from where it stopped last time.
+    pub(super) fn follow_logs(&self, name: &str) {
+        let Some(running) = self.jails.iter().find(|running| *running.name == *name) else {
+            return;
+        };
+        let settings = &running.settings;
+        let encoding = Encoding::named(&settings.logencoding).or_else(|error| {
+            let message = format!("[{name}] {error}; its logs are read as UTF-8");
+            say(Level::Error, Logger::Filter, message);
+            Encoding::named("utf-8")
+        });
+        let Ok(encoding) = encoding else { return };
+        let stored = self.stored_positions(name);
+        let mut subscriptions = Vec::with_capacity(settings.logs.len());
+        for log in &settings.logs {
+            subscriptions.push(Subscription {
+                subscriber: running.subscriber,
+                logpath: PathBuf::from(&log.glob),
+                tail: log.tail,
+                encoding: encoding.clone(),
+                polling: settings.backend.starts_with("polling"),
+                findtime: settings.findtime,
+                stored: stored.clone(),
+                date: date_of(settings, &self.surroundings.zone, self.year()),
+            });
+        }
+        self.watcher.follow(subscriptions);
+    }
+
+    /// Where the logs of a jail were left, by path.
+    fn stored_positions(&self, name: &str) -> Vec<(PathBuf, Position)> {
+        let jail = name.to_owned();
+        let answer = self
+            .keeper
+            .ask(super::jails::RESTORE, move |store| store.positions(&jail));
+        let rows = match answer {
+            Some(Ok(rows)) => rows,
+            Some(Err(error)) => {
+                say(Level::Error, Logger::Database, error.to_string());
+                return Vec::new();
+            }
+            None => return Vec::new(),
+        };
+        let position = |(path, hash, position): (String, String, store::Position)| match position {
+            store::Position::Offset(offset) => {
+                let hash = crate::source::LineHash::parse(&hash);
+                Some((PathBuf::from(path), Position { offset, hash }))
+            }
+            store::Position::Time(_) => None,
+        };
+        rows.into_iter().filter_map(position).collect()
+    }
+
+    /// The jail's logs are read for it no more.
+    pub(super) fn unfollow_logs(&mut self, name: &str) {
+        let Some(running) = self.jails.iter().find(|running| *running.name == *name) else {
+            return;
+        };
+        let subscriber = running.subscriber;
+        self.watcher.forget(subscriber, None);
+        self.write_positions();
+        let mut gone: Vec<Arc<Path>> = Vec::new();
+        self.files.retain(|_, followed| {
+            if followed
+                .readers
+                .iter()
+                .any(|reader| reader.subscriber == subscriber)
+            {
+                gone.push(Arc::clone(&followed.path));
+            }
+            followed
+                .readers
+                .retain(|reader| reader.subscriber != subscriber);
+            !followed.readers.is_empty()
+        });
+        gone.sort();
+        for path in gone {
+            say(
+                Level::Info,
+                Logger::Filter,
+                format!("Removed logfile: '{}'", path.display()),
+            );
+        }
+    }
+
+    /// The jail's list of logs may have changed: what is new is begun, what is gone is left.
+    pub(super) fn refollow_logs(&mut self, name: &str) {
+        let Some(running) = self.jails.iter().find(|running| *running.name == *name) else {
+            return;
+        };
+        let subscriber = running.subscriber;
+        let wanted: Vec<PathBuf> = running
+            .settings
+            .logs
+            .iter()
+            .map(|log| PathBuf::from(&log.glob))
+            .collect();
+        for path in running
+            .followed
+            .iter()
+            .filter(|path| !wanted.contains(path))
+        {
+            self.watcher.forget(subscriber, Some(path));
+            say(
+                Level::Info,
+                Logger::Filter,
+                format!("Removed logfile: '{}'", path.display()),
+            );
+            self.files.retain(|_, followed| {
+                if *followed.path == **path {
+                    followed
+                        .readers
+                        .retain(|reader| reader.subscriber != subscriber);
+                }
+                !followed.readers.is_empty()
+            });
+        }
+        // What is followed already keeps its place.
+        self.follow_logs(name);
+        if let Some(running) = self.jails.iter_mut().find(|running| *running.name == *name) {
+            running.followed = wanted;
+        }
+    }
+
+    /// The files a jail reads, or will once they are there.
+    pub(super) fn log_files(&self, name: &str) -> Vec<String> {
+        let Some(running) = self.jails.iter().find(|running| *running.name == *name) else {
+            return Vec::new();
+        };
+        let mut files: Vec<String> = self
+            .files
+            .values()
+            .filter(|followed| followed.readers.iter().any(|reader| *reader.jail == *name))
+            .map(|followed| followed.path.display().to_string())
+            .collect();
+        let plain = running.settings.logs.iter().map(|log| &log.glob);
+        files.extend(
+            plain
+                .filter(|path| !path.contains(['*', '?', '[']))
+                .cloned(),
+        );
+        files.sort();
+        files.dedup();
+        files
+    }
+
+    fn jails_of(&self, audience: &Audience) -> Vec<Arc<str>> {
+        let of = |subscriber: &Subscriber| {
+            let running = self
+                .jails
+                .iter()
+                .find(|running| running.subscriber == *subscriber);
+            running.map(|running| Arc::clone(&running.name))
+        };
+        audience.iter().filter_map(of).collect()
+    }
+
+    /// Something happened to a log.
+    pub(super) fn source(&mut self, event: SourceEvent) {
+        match event {
+            SourceEvent::Lines { log, chunk, to } => self.lines(log, &chunk, &to),
+            SourceEvent::Opened {
+                log,
+                path,
+                position,
+                to,
+            } => self.opened(log, path, position, &to),
+            SourceEvent::CaughtUp { log, to, .. } => {
+                if let Some(followed) = self.files.get_mut(&log) {
+                    for reader in &mut followed.readers {
+                        reader.in_operation |= to.contains(&reader.subscriber);
+                    }
+                }
+            }
+            SourceEvent::Rotated {
+                log,
+                path,
+                rotation,
+                ..
+            } => {
+                if let Some(followed) = self.files.get_mut(&log) {
+                    (followed.said_invalid, followed.said_cut) = (false, false);
+                }
+                let how = match rotation {
+                    Rotation::Replaced => "another file bears its name",
+                    Rotation::Truncated => "it was truncated",
+                    Rotation::Rewritten => "it was written anew",
+                };
+                let message = format!("Log rotation detected for {}: {how}", path.display());
+                say(Level::Info, Logger::Filter, message);
+            }
+            SourceEvent::Missing { path, to, .. } => {
+                for jail in self.jails_of(&to) {
+                    let message = format!(
+                        "[{jail}] {} is not there; the jail waits for it",
+                        path.display()
+                    );
+                    say(Level::Warning, Logger::Filter, message);
+                }
+            }
+            SourceEvent::Failed {
+                path, error, to, ..
+            } => {
+                for jail in self.jails_of(&to) {
+                    let message = format!(
+                        "[{jail}] {} cannot be read: {error}; the jail waits for it",
+                        path.display()
+                    );
+                    say(Level::Error, Logger::Filter, message);
+                }
+            }
+            SourceEvent::Recovered { path, to, .. } => {
+                for jail in self.jails_of(&to) {
+                    let message = format!("[{jail}] {} is read again", path.display());
+                    say(Level::Notice, Logger::Filter, message);
+                }
+            }
+            SourceEvent::Closed { log, path, .. } => {
+                self.files.remove(&log);
+                say(
+                    Level::Info,
+                    Logger::Filter,
+                    format!("Removed logfile: '{}'", path.display()),
+                );
+            }
+            SourceEvent::Unmatched {
+                pattern,
+                subscriber,
+            } => {
+                for jail in self.jails_of(&[subscriber].into()) {
+                    let message = format!(
+                        "[{jail}] nothing matches {} yet; the jail waits for it",
+                        pattern.display()
+                    );
+                    say(Level::Warning, Logger::Filter, message);
+                }
+            }
+            SourceEvent::Polling { path, reason, .. } => {
+                let message = format!("{} is polled: {reason}", path.display());
+                say(Level::Info, Logger::Filter, message);
+            }
+        }
+    }
+
+    fn opened(&mut self, log: LogId, path: Arc<Path>, position: Position, to: &Audience) {
+        let hash = position
+            .hash
+            .map(|hash| hash.to_string())
+            .unwrap_or_default();
+        let message = format!(
+            "Added logfile: '{}' (pos = {}, hash = {hash})",
+            path.display(),
+            position.offset
+        );
+        say(Level::Info, Logger::Filter, message);
+        let named: Vec<(Subscriber, Arc<str>)> = to
+            .iter()
+            .filter_map(|subscriber| {
+                let running = self
+                    .jails
+                    .iter()
+                    .find(|running| running.subscriber == *subscriber)?;
+                Some((*subscriber, Arc::clone(&running.name)))
+            })
+            .collect();
+        let followed = self.files.entry(log).or_insert_with(|| Followed {
+            path,
+            readers: Vec::new(),
+            position,
+            unwritten: false,
+            said_invalid: false,
+            said_cut: false,
+        });
+        followed.position = position;
+        for (subscriber, jail) in named {
+            if followed
+                .readers
+                .iter()
+                .all(|reader| reader.subscriber != subscriber)
+            {
+                followed.readers.push(Reader {
+                    subscriber,
+                    jail,
+                    in_operation: false,
+                });
+            }
+        }
+    }
+
+    /// Lines are judged by the jails they are for.
+    fn lines(&mut self, log: LogId, chunk: &crate::source::Chunk, to: &Audience) {
+        self.refresh_own();
+        let now = clock::now();
+        let Some(followed) = self.files.get_mut(&log) else {
+            return;
+        };
+        followed.position = chunk.position();
+        followed.unwritten = true;
+        let feeds: Vec<Feed> = followed
+            .readers
+            .iter()
+            .filter(|reader| to.contains(&reader.subscriber))
+            .filter_map(|reader| {
+                let place = self.engine.place(&reader.jail)?;
+                Some(Feed {
+                    place,
+                    in_operation: reader.in_operation,
+                })
+            })
+            .collect();
+        if chunk.is_invalid() && !std::mem::replace(&mut followed.said_invalid, true) {
+            let message = format!(
+                "{} holds bytes that are not in its encoding; they are read as U+FFFD \
+                 (logencoding tells which it is)",
+                followed.path.display()
+            );
+            say(Level::Warning, Logger::Filter, message);
+        }
+        if chunk.is_cut() && !std::mem::replace(&mut followed.said_cut, true) {
+            let message = format!(
+                "{} has lines longer than {} bytes; the rest of such a line is not judged",
+                followed.path.display(),
+                crate::source::LINE_MAX
+            );
+            say(Level::Warning, Logger::Filter, message);
+        }
+        self.engine
+            .lines(&feeds, chunk.lines(), now, &mut self.effects);
+        self.perform();
+    }
+
+    /// Notes how far logs were read, for those that went on.
+    pub(super) fn write_positions(&mut self) {
+        self.positions_written = clock::now();
+        for followed in self
+            .files
+            .values_mut()
+            .filter(|followed| followed.unwritten)
+        {
+            followed.unwritten = false;
+            let hash = followed
+                .position
+                .hash
+                .map(|hash| hash.to_string())
+                .unwrap_or_default();
+            for reader in &followed.readers {
+                self.keeper.write(store::Write::Position {
+                    jail: Arc::clone(&reader.jail),
+                    path: followed.path.display().to_string(),
+                    hash: hash.clone(),
+                    position: store::Position::Offset(followed.position.offset),
+                });
+            }
+        }
+    }
+}
+
+/// Tells the time of a line as the jail would, to find where its lines are young enough.
+fn date_of(
+    settings: &JailSettings,
+    local: &Zone,
+    year: i16,
+) -> Box<dyn FnMut(&str) -> Option<Time> + Send> {
+    let zone = match &settings.logtimezone {
+        Some(zone) => local.with_offset(zone).unwrap_or_else(|_| local.clone()),
+        None => local.clone(),
+    };
+    // A pattern that does not compile kept the jail from starting.
+    match Detector::new(settings.filter.datepattern.as_deref(), &zone, year) {
+        Ok(mut detector) => Box::new(move |line| {
+            detector
+                .find(line, clock::now())
+                .and_then(|found| found.time)
+        }),
+        Err(_) => Box::new(|_| None),
+    }
+}

@@ -1,0 +1,328 @@
+//! What clients ask about: statuses, lists and settings, in the shapes fail2ban gives them.
+
+use std::sync::Arc;
+
+use super::clock;
+use super::control::{plain, unknown_jail};
+use super::jails::backend_name;
+use super::socket::Answer;
+use super::state::Daemon;
+use crate::filter::Filter;
+use crate::jail::{Listed, date_time};
+use crate::model::{FailId, JailSettings, LogPath, Origin, Span, UseDns};
+use crate::protocol::{Query, Value};
+
+/// A length of time as Python has it: a whole number where it is one.
+pub(super) fn seconds(span: Span) -> Value {
+    if span.micros() % 1_000_000 == 0 {
+        span.secs().into()
+    } else {
+        Value::Float(span.as_secs_f64())
+    }
+}
+
+/// Regular expressions a client adds.
+pub(super) fn add(list: &mut Vec<(String, Origin)>, regexes: Vec<String>) {
+    let origin = || Origin::CommandLine("client".to_owned());
+    list.extend(regexes.into_iter().map(|regex| (regex, origin())));
+}
+
+/// A log a client adds; one that is there already only changes its mode.
+pub(super) fn add_log(settings: &mut JailSettings, glob: String, tail: bool) {
+    settings.logs.retain(|log| log.glob != glob);
+    settings.logs.push(LogPath { glob, tail });
+}
+
+fn pair(name: &str, value: impl Into<Value>) -> Value {
+    Value::Tuple(vec![name.into(), value.into()])
+}
+
+impl Daemon {
+    pub(super) fn sorted_names(&self) -> Vec<Arc<str>> {
+        let mut names = self.names();
+        names.sort_unstable();
+        names
+    }
+
+    pub(super) fn settings(&self, name: &str) -> Result<&JailSettings, crate::protocol::Exception> {
+        let running = self.jails.iter().find(|running| *running.name == *name);
+        running
+            .map(|running| &running.settings)
+            .ok_or_else(|| unknown_jail(name))
+    }
+
+    pub(super) fn status(&self) -> Value {
+        let names = self.sorted_names();
+        Value::List(vec![
+            pair("Number of jail", names.len()),
+            pair("Jail list", names.join(", ")),
+        ])
+    }
+
+    pub(super) fn all_status(&mut self, flavor: &str) -> Answer {
+        let Value::List(mut answer) = self.status() else {
+            return Ok(Value::None);
+        };
+        let mut jails = Vec::new();
+        for name in self.sorted_names() {
+            jails.push((
+                Value::Str(name.to_string()),
+                self.jail_status(&name, flavor)?,
+            ));
+        }
+        answer.push(Value::Dict(jails));
+        Ok(Value::List(answer))
+    }
+
+    pub(super) fn jail_status(&mut self, name: &str, flavor: &str) -> Answer {
+        let files = self.log_files(name);
+        let now = clock::now();
+        let backend = self
+            .settings(name)
+            .map(|settings| backend_name(&settings.backend))?;
+        let member = self
+            .engine
+            .member_mut(name)
+            .ok_or_else(|| unknown_jail(name))?;
+        let counts = member.jail.counts(now);
+        if flavor == "stats" {
+            let numbers = |a: usize, b: u64| Value::Tuple(vec![a.into(), b.into()]);
+            return Ok(Value::List(vec![
+                backend.into(),
+                numbers(counts.failed, counts.failed_total),
+                numbers(counts.banned, counts.banned_total),
+            ]));
+        }
+        let mut actions = vec![
+            pair("Currently banned", counts.banned),
+            pair("Total banned", counts.banned_total),
+        ];
+        if flavor != "short" {
+            let banned = member.jail.bans().in_order();
+            let ids = banned
+                .iter()
+                .map(|ban| Value::Str(ban.id.to_string()))
+                .collect();
+            actions.push(pair("Banned IP list", Value::List(ids)));
+        }
+        let filter = vec![
+            pair("Currently failed", counts.failed),
+            pair("Total failed", counts.failed_total),
+            pair("File list", Value::list(files)),
+        ];
+        Ok(Value::List(vec![
+            pair("Filter", Value::List(filter)),
+            pair("Actions", Value::List(actions)),
+        ]))
+    }
+
+    /// Everybody who is banned, by jail; or the jails in which each of some is.
+    pub(super) fn banned(&self, ids: &[String]) -> Value {
+        if ids.is_empty() {
+            let jails = self.sorted_names().into_iter().map(|name| {
+                let ids = self.banned_ids(&name);
+                Value::Dict(vec![(Value::Str(name.to_string()), ids)])
+            });
+            return Value::List(jails.collect());
+        }
+        let found = ids.iter().map(|id| {
+            let id = FailId::parse(id);
+            Value::list(self.engine.banned_in(&id).map(|name| name.to_string()))
+        });
+        Value::List(found.collect())
+    }
+
+    fn banned_ids(&self, name: &str) -> Value {
+        let Some(member) = self.engine.member(name) else {
+            return Value::List(Vec::new());
+        };
+        Value::list(
+            member
+                .jail
+                .bans()
+                .in_order()
+                .iter()
+                .map(|ban| ban.id.to_string()),
+        )
+    }
+
+    pub(super) fn query(&mut self, name: &str, query: &Query) -> Answer {
+        let member = self.engine.member(name).ok_or_else(|| unknown_jail(name))?;
+        let settings = self.settings(name)?;
+        let (jail, filter) = (&member.jail, &member.filter);
+        Ok(match query {
+            Query::Banned(ids) => match ids.as_slice() {
+                [] => self.banned_ids(name),
+                [only] => i64::from(jail.bans().contains(&FailId::parse(only))).into(),
+                several => Value::list(
+                    several
+                        .iter()
+                        .map(|id| i64::from(jail.bans().contains(&FailId::parse(id)))),
+                ),
+            },
+            Query::BanIp { with_time } => {
+                let zone = self.surroundings.zone.time_zone();
+                Value::list(jail.bans().by_end().map(|ban| match with_time {
+                    false => ban.id.to_string(),
+                    true => with_times(&ban, zone),
+                }))
+            }
+            Query::LogPath => Value::list(self.log_files(name)),
+            Query::LogEncoding => match settings.logencoding.as_str() {
+                "auto" => "UTF-8".into(),
+                named => named.into(),
+            },
+            Query::JournalMatch => Value::List(
+                settings
+                    .filter
+                    .journalmatch
+                    .iter()
+                    .map(|words| Value::list(words.iter().map(String::as_str)))
+                    .collect(),
+            ),
+            Query::IgnoreSelf => jail.ignore().itself.into(),
+            Query::IgnoreIp => Value::list(jail.ignore().words()),
+            Query::IgnoreCommand => jail.ignore().command.to_string().into(),
+            Query::IgnoreCache => match jail.ignore().cache() {
+                None => Value::None,
+                Some(cache) => Value::List(vec![
+                    cache.key.as_str().into(),
+                    cache.max_count.into(),
+                    seconds(cache.max_time),
+                ]),
+            },
+            Query::PrefRegex => filter.prefregex().unwrap_or_default().into(),
+            Query::FailRegex => Value::list(filter.failregex()),
+            Query::IgnoreRegex => Value::list(filter.ignoreregex()),
+            Query::UseDns => match settings.usedns {
+                UseDns::Yes => "yes",
+                UseDns::Warn => "warn",
+                UseDns::No => "no",
+                UseDns::Raw => "raw",
+            }
+            .into(),
+            Query::FindTime => seconds(jail.counting().findtime),
+            Query::BanTime => jail.bantime().number().into(),
+            Query::BanTimeExtra(option) => extra(settings, option)?,
+            Query::DatePattern => match filter.date_pattern() {
+                None => Value::Tuple(vec![Value::None, "Default Detectors".into()]),
+                Some((pattern, name)) => {
+                    Value::Tuple(vec![pattern.map_or(Value::None, Value::from), name.into()])
+                }
+            },
+            Query::LogTimezone => settings.logtimezone.clone().map_or(Value::None, Value::Str),
+            Query::MaxMatches => jail.counting().maxmatches.into(),
+            Query::MaxRetry => i64::from(jail.counting().maxretry).into(),
+            Query::MaxLines => filter.maxlines().into(),
+            Query::Actions => {
+                let running = self.jails.iter().find(|running| *running.name == *name);
+                let actions = running
+                    .map(|running| running.actions.as_slice())
+                    .unwrap_or_default();
+                Value::list(actions.iter().map(|action| action.settings.name.as_str()))
+            }
+            Query::ActionProperty { action, property } => {
+                let settings = self.action(name, action)?;
+                let value = settings.option(property);
+                value.map(Value::from).ok_or_else(|| {
+                    let message = format!("'CommandAction' object has no attribute '{property}'");
+                    crate::protocol::Exception::builtin("AttributeError", vec![message.into()])
+                })?
+            }
+            Query::ActionProperties(action) => {
+                let mut names: Vec<&str> = self
+                    .action(name, action)?
+                    .options
+                    .iter()
+                    .map(|(name, _)| name.as_str())
+                    .collect();
+                names.sort_unstable();
+                Value::list(names)
+            }
+            Query::ActionMethods(action) => {
+                self.action(name, action)?;
+                Value::list([
+                    "ban", "flush", "prolong", "reban", "reload", "start", "stop", "unban",
+                ])
+            }
+        })
+    }
+
+    fn action(
+        &self,
+        jail: &str,
+        action: &str,
+    ) -> Result<&crate::model::ActionSettings, crate::protocol::Exception> {
+        let running = self.jails.iter().find(|running| *running.name == *jail);
+        let acting = running.and_then(|running| running.action(action));
+        acting.map(|acting| &acting.settings).ok_or_else(|| {
+            crate::protocol::Exception::builtin(
+                "KeyError",
+                vec![format!("Invalid Action name: {action}").into()],
+            )
+        })
+    }
+
+    /// Changes what a jail's filter is made of; when the new one does not compile nothing changes.
+    pub(super) fn change_filter(
+        &mut self,
+        name: &str,
+        change: impl FnOnce(&mut JailSettings),
+    ) -> Result<(), crate::protocol::Exception> {
+        let mut settings = self.settings(name)?.clone();
+        change(&mut settings);
+        let now = jiff::Timestamp::from_microsecond(clock::now().micros()).unwrap_or_default();
+        let year = self.surroundings.zone.time_zone().to_datetime(now).year();
+        let filter = Filter::for_jail(&settings, &self.surroundings.zone, year)
+            .map_err(|error| plain(error.to_string()))?;
+        if let Some(member) = self.engine.member_mut(name) {
+            member.filter = filter;
+        }
+        if let Some(running) = self.jails.iter_mut().find(|running| *running.name == *name) {
+            running.settings = settings;
+        }
+        Ok(())
+    }
+
+    /// Changes which logs a jail reads, and how.
+    pub(super) fn change_logs(
+        &mut self,
+        name: &str,
+        change: impl FnOnce(&mut JailSettings),
+    ) -> Result<(), crate::protocol::Exception> {
+        let running = self.jails.iter_mut().find(|running| *running.name == *name);
+        change(&mut running.ok_or_else(|| unknown_jail(name))?.settings);
+        self.refollow_logs(name);
+        Ok(())
+    }
+}
+
+/// `192.0.2.5 \t2026-11-22 16:59:27 + 600 = 2026-11-22 17:09:27`
+fn with_times(ban: &Listed<'_>, zone: &jiff::tz::TimeZone) -> String {
+    let end = ban.end.map_or_else(
+        || "9999-12-31 23:59:59".to_owned(),
+        |end| date_time(end, zone),
+    );
+    format!(
+        "{} \t{} + {} = {end}",
+        ban.id,
+        date_time(ban.time, zone),
+        ban.bantime.number()
+    )
+}
+
+/// `bantime.OPTION` as it stands in the configuration.
+fn extra(settings: &JailSettings, option: &str) -> Answer {
+    let increment = &settings.increment;
+    let text = |text: &Option<String>| text.clone().map_or(Value::None, Value::Str);
+    Ok(match option {
+        "increment" => increment.enabled.into(),
+        "factor" => text(&increment.factor),
+        "formula" => text(&increment.formula),
+        "multipliers" => text(&increment.multipliers),
+        "maxtime" => increment.maxtime.map_or(Value::None, seconds),
+        "rndtime" => increment.rndtime.map_or(Value::None, seconds),
+        "overalljails" => increment.overalljails.into(),
+        _ => Value::None,
+    })
+}

@@ -1,0 +1,407 @@
+//! The daemon's thread: one message after the other, and the effects of each performed in order.
+//!
+//! It owns the engine and everything outside that belongs to a jail. Whatever takes time (a script,
+//! a name server, the disk) is another thread's work and comes back as a message.
+
+use std::collections::HashMap;
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::clock;
+use super::control;
+use super::facts;
+use super::inbox::{Inbox, Outlet, Ration, Waited};
+use super::jails::Running;
+use super::keeper::{Keeper, News};
+use super::logs::Followed;
+use super::resolver::{self, Resolver};
+use super::shared::Surroundings;
+use super::signals::Asked;
+use super::socket::Answer;
+use super::systemd::Notifier;
+use crate::action::{Event, Job, Report};
+use crate::engine::{Effects, Engine};
+use crate::jail::Effect;
+use crate::log::{self, Log};
+use crate::model::{Ban, Level, Logger, Record, ServerSettings, Span, Time};
+use crate::protocol::Value;
+use crate::source::{LogId, SourceEvent, Watcher};
+use crate::store::Write;
+
+/// How old what is known of our own addresses may be when lines are judged; fail2ban's 5 minutes.
+const OWN_AGE: Span = Span::from_secs(300);
+/// Past bans are tidied up hourly, as fail2ban does.
+const PURGE_EVERY: Span = Span::from_secs(3600);
+/// With something due, the clock is looked at again after this, should it have been set.
+const CLOCK_AGE: Span = Span::from_secs(60);
+/// Log positions are written this often while lines come in, as fail2ban does.
+const POSITIONS_EVERY: Span = Span::from_secs(10);
+
+/// What the daemon's thread is told.
+pub(super) enum Message {
+    Source(SourceEvent, Option<Ration>),
+    Command(Value, Box<dyn FnOnce(Answer) + Send>),
+    Asked(Asked),
+    Report(Report),
+    Resolved(resolver::Answer),
+    /// What `ignorecommand` said.
+    Ignored {
+        jail: Arc<str>,
+        token: u64,
+        ignored: bool,
+        records: Vec<Record>,
+    },
+    News(News),
+}
+
+/// Everything the daemon's thread owns.
+pub(super) struct Daemon {
+    pub(super) surroundings: Surroundings,
+    pub(super) server: ServerSettings,
+    pub(super) engine: Engine,
+    pub(super) jails: Vec<Running>,
+    pub(super) files: HashMap<LogId, Followed>,
+    pub(super) keeper: Keeper,
+    pub(super) resolver: Resolver,
+    pub(super) watcher: Watcher,
+    pub(super) log: Log,
+    pub(super) outlet: Outlet<Message>,
+    pub(super) notifier: Notifier,
+    pub(super) effects: Effects,
+    own_read: Option<Time>,
+    purged: Time,
+    pub(super) positions_written: Time,
+    /// The number the next jail is known by to the watcher.
+    pub(super) next_subscriber: u32,
+    pub(super) stopping: bool,
+}
+
+/// What a daemon is made of.
+pub(super) struct Parts {
+    pub(super) surroundings: Surroundings,
+    pub(super) server: ServerSettings,
+    pub(super) keeper: Keeper,
+    pub(super) resolver: Resolver,
+    pub(super) watcher: Watcher,
+    pub(super) log: Log,
+    pub(super) outlet: Outlet<Message>,
+    pub(super) notifier: Notifier,
+}
+
+impl Daemon {
+    pub(super) fn new(parts: Parts) -> Self {
+        let zone = parts.surroundings.zone.time_zone().clone();
+        let mut seed = u64::from(std::process::id()) ^ clock::now().micros().unsigned_abs();
+        let random = move || {
+            // SplitMix64: enough to spread the ends of bans.
+            seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut mixed = seed;
+            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+        };
+        Self {
+            surroundings: parts.surroundings,
+            server: parts.server,
+            engine: Engine::new(zone, Box::new(random)),
+            jails: Vec::new(),
+            files: HashMap::new(),
+            keeper: parts.keeper,
+            resolver: parts.resolver,
+            watcher: parts.watcher,
+            log: parts.log,
+            outlet: parts.outlet,
+            notifier: parts.notifier,
+            effects: Effects::default(),
+            own_read: None,
+            purged: clock::now(),
+            positions_written: clock::now(),
+            next_subscriber: 0,
+            stopping: false,
+        }
+    }
+
+    /// Takes messages until it is told to stop.
+    pub(super) fn run(&mut self, inbox: &Inbox<Message>) {
+        let watchdog = self.notifier.watchdog();
+        let mut alive_due = watchdog.map(|every| clock::now() + span(every));
+        while !self.stopping {
+            match inbox.next(self.next_wake(alive_due)) {
+                Waited::Message(message) => self.take(message),
+                Waited::Due => {}
+            }
+            let now = clock::now();
+            let mut effects = std::mem::take(&mut self.effects);
+            self.engine.tick(now, &mut effects);
+            self.effects = effects;
+            self.perform();
+            self.keep_house(now);
+            if let (Some(every), Some(due)) = (watchdog, alive_due)
+                && due <= now
+            {
+                self.notifier.alive();
+                alive_due = Some(now + span(every));
+            }
+        }
+    }
+
+    fn next_wake(&self, alive_due: Option<Time>) -> Option<Time> {
+        let due = self
+            .engine
+            .next_due()
+            .map(|due| due.min(clock::now() + CLOCK_AGE));
+        let positions = self
+            .files
+            .values()
+            .any(|file| file.unwritten)
+            .then(|| self.positions_written + POSITIONS_EVERY);
+        [due, alive_due, positions].into_iter().flatten().min()
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Source(event, _ration) => self.source(event),
+            Message::Command(command, reply) => control::answer(self, &command, reply),
+            Message::Asked(Asked::Stop) => self.stopping = true,
+            // What went wrong is in the log that still works.
+            Message::Asked(Asked::FlushLogs) => {
+                let _ = self.flush_logs();
+            }
+            Message::Asked(Asked::Reload) => {
+                // What is wrong has been logged.
+                let _ = self.reload(&crate::protocol::Reload::default());
+            }
+            Message::Report(report) => self.report(report),
+            Message::Resolved((name, addresses)) => {
+                let now = clock::now();
+                self.engine
+                    .resolved(&name, &addresses, now, &mut self.effects);
+                self.perform();
+            }
+            Message::Ignored {
+                jail,
+                token,
+                ignored,
+                records,
+            } => {
+                records.iter().for_each(log::emit);
+                self.with_jail(&jail, |jail, turn| jail.ignore_answer(token, ignored, turn));
+            }
+            Message::News(News::Log(record)) => log::emit(&record),
+            Message::News(News::StartedAnew) => self.write_everything(),
+        }
+    }
+
+    /// Lets a jail act now and performs what comes of it; `None` when there is no such jail.
+    pub(super) fn with_jail<T>(
+        &mut self,
+        name: &str,
+        act: impl FnOnce(&mut crate::jail::Jail, &mut crate::jail::Turn<'_>) -> T,
+    ) -> Option<T> {
+        self.refresh_own();
+        let result = self.engine.with(name, clock::now(), &mut self.effects, act);
+        self.perform();
+        result
+    }
+
+    /// Performs what is to be done, the firewall's part first.
+    pub(super) fn perform(&mut self) {
+        while !self.effects.is_empty() {
+            let Effects { urgent, later } = std::mem::take(&mut self.effects);
+            for (jail, effect) in urgent.into_iter().chain(later) {
+                self.perform_one(&jail, effect);
+            }
+        }
+    }
+
+    fn perform_one(&mut self, jail: &Arc<str>, effect: Effect) {
+        match effect {
+            Effect::Enforce(ban) => self.act(jail, || Job::Ban(Arc::clone(&ban))),
+            Effect::Release(ban) => self.act(jail, || Job::Unban(Arc::clone(&ban))),
+            Effect::Prolong(ban) => self.act(jail, || Job::Prolong(Arc::clone(&ban))),
+            Effect::Verify(_) => self.act(jail, || Job::Check),
+            Effect::Flush => self.act(jail, || Job::Flush),
+            Effect::Log(record) => log::emit(&record),
+            Effect::Persist(ban) => self.keeper.write(Write::Ban {
+                jail: Arc::clone(jail),
+                ban,
+            }),
+            Effect::Forget(id) => self.keeper.write(Write::Forget {
+                jail: Arc::clone(jail),
+                id,
+            }),
+            Effect::ForgetAll => self.keeper.write(Write::ForgetAll {
+                jail: Arc::clone(jail),
+            }),
+            Effect::Resolve(name) => self.resolver.ask(&name),
+            Effect::ReadIgnoreFile(path) => match fs::read_to_string(&path) {
+                Ok(text) => self.engine.ignore_file(&path, &text),
+                Err(error) => log::emit(&Record::new(
+                    Level::Error,
+                    Logger::Filter,
+                    format!(
+                        "[{jail}] ignoreip names the file {}, which cannot be read ({error}); \
+                         nobody is ignored by it",
+                        path.display()
+                    ),
+                )),
+            },
+            Effect::RunIgnoreCommand {
+                token,
+                command,
+                ticket,
+            } => {
+                self.ask_ignore_command(jail, token, &command, &ticket);
+            }
+        }
+    }
+
+    fn act(&mut self, jail: &str, job: impl Fn() -> Job) {
+        let Some(running) = self.jails.iter().find(|running| *running.name == *jail) else {
+            return;
+        };
+        for action in &running.actions {
+            action.worker.send(job());
+        }
+        if let Some(member) = self.engine.member_mut(jail) {
+            running
+                .numbers()
+                .set(member.jail.bantime(), member.jail.counts(clock::now()));
+        }
+    }
+
+    /// Runs `ignorecommand` on a thread of its own; its answer comes as a message.
+    fn ask_ignore_command(&self, jail: &Arc<str>, token: u64, command: &str, ticket: &Arc<Ban>) {
+        let Some(running) = self.jails.iter().find(|running| running.name == *jail) else {
+            return;
+        };
+        let (jail, command, ticket) = (Arc::clone(jail), command.to_owned(), Arc::clone(ticket));
+        let (numbers, path) = (
+            Arc::clone(running.numbers()),
+            Arc::clone(&self.surroundings.path),
+        );
+        let outlet = self.outlet.clone();
+        let asking = {
+            let jail = Arc::clone(&jail);
+            move || {
+                let answer = crate::action::ask(&command, &jail, &ticket, &*numbers, &path);
+                // fail2ban: 0 ignores, 1 does not, anything else is an error and does not.
+                let (ignored, records) = match answer {
+                    Ok(0) => (true, Vec::new()),
+                    Ok(1) => (false, Vec::new()),
+                    Ok(code) => (
+                        false,
+                        vec![complaint(&jail, &format!("{command} returned {code}"))],
+                    ),
+                    Err(error) => (false, vec![complaint(&jail, &error)]),
+                };
+                outlet.send(Message::Ignored {
+                    jail,
+                    token,
+                    ignored,
+                    records,
+                });
+            }
+        };
+        let thread = std::thread::Builder::new().name("ignorecommand".into());
+        if let Err(error) = thread.stack_size(256 * 1024).spawn(asking) {
+            let records = vec![complaint(&jail, &error.to_string())];
+            self.outlet.send(Message::Ignored {
+                jail,
+                token,
+                ignored: false,
+                records,
+            });
+        }
+    }
+
+    fn report(&mut self, report: Report) {
+        match report.event {
+            Event::Log(record) => log::emit(&record),
+            Event::Failed { .. } | Event::Stopped => {}
+            Event::Repaired(bans) => log::emit(&Record::new(
+                Level::Notice,
+                Logger::Actions,
+                format!(
+                    "[{}] {}: the firewall had lost our rules; they are back, with {bans} bans",
+                    report.jail, report.action
+                ),
+            )),
+        }
+    }
+
+    /// Our own addresses change rarely, and matter when lines are judged.
+    pub(super) fn refresh_own(&mut self) {
+        let now = clock::now();
+        if self.own_read.is_none_or(|read| now - read > OWN_AGE) {
+            self.engine.set_own(facts::own_addresses());
+            self.own_read = Some(now);
+        }
+    }
+
+    fn keep_house(&mut self, now: Time) {
+        if now - self.purged >= PURGE_EVERY {
+            self.purged = now;
+            let age = self.server.dbpurgeage;
+            self.engine.purge(now, age);
+            self.keeper.write(Write::Purge { now, age });
+        }
+        if now - self.positions_written >= POSITIONS_EVERY {
+            self.write_positions();
+        }
+    }
+
+    /// The database was made anew: it is told all that is current.
+    fn write_everything(&mut self) {
+        for member in self.engine.members() {
+            let name = member.jail.name();
+            self.keeper.write(Write::Jail {
+                name: Arc::clone(name),
+                enabled: true,
+            });
+            for ban in member.jail.bans().all() {
+                self.keeper.write(Write::Ban {
+                    jail: Arc::clone(name),
+                    ban,
+                });
+            }
+        }
+        self.files
+            .values_mut()
+            .for_each(|file| file.unwritten = true);
+        self.write_positions();
+    }
+
+    /// SIGUSR1 and `flushlogs`: what was done, in fail2ban's words.
+    pub(super) fn flush_logs(&self) -> Result<String, String> {
+        let flushed = self.log.reopen().map_err(|error| error.to_string());
+        match &flushed {
+            Ok(what) => {
+                let message = match (self.log.target(), what) {
+                    (Some((target, _)), log::Flushed::RolledOver) => {
+                        format!("rollover performed on {}", target_name(&target))
+                    }
+                    _ => "flush performed".to_owned(),
+                };
+                log::emit(&Record::new(Level::Info, Logger::Server, message));
+            }
+            Err(error) => log::emit(&Record::new(Level::Error, Logger::Server, error.clone())),
+        }
+        flushed.map(|what| what.to_string())
+    }
+}
+
+fn complaint(jail: &str, what: &str) -> Record {
+    let message = format!("[{jail}] ignorecommand: {what}; the failure counts");
+    Record::new(Level::Error, Logger::Filter, message)
+}
+
+/// A target as `get logtarget` names it.
+pub(super) fn target_name(target: &log::Target) -> String {
+    target.to_string()
+}
+
+fn span(duration: Duration) -> Span {
+    Span::from_micros(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
+}

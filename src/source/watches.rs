@@ -1,0 +1,294 @@
+//! What the kernel is asked to tell us: inotify watches on open files and on every directory whose
+//! names decide where a log's path leads.
+//!
+//! A watch belongs to an inode, not to a path: whatever is watched is asked for anew whenever a
+//! path is looked at again, and the kernel answers with the watch it has.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask};
+
+use super::LogId;
+use super::disk::{LogFile, places};
+use super::glob::Expansion;
+
+/// Room for events, in bytes: some dozens, and at least the one with the longest name.
+const BUFFER: usize = 8 * 1024;
+
+/// Which subscription's pattern, and which of its components.
+pub(super) type GlobPart = (usize, usize);
+
+/// What the kernel told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Notice {
+    /// An open file of the log has grown, or shrunk.
+    Changed(LogId),
+    /// The log's name may lead elsewhere.
+    Moved(LogId),
+    /// A name appeared where a pattern looks for some.
+    Appeared(GlobPart, PathBuf),
+    /// A directory in which a pattern looks is no longer what it was.
+    Shaken(usize),
+    /// Events were lost.
+    Everything,
+}
+
+pub(super) struct Watches {
+    inotify: Inotify,
+    buffer: Vec<u8>,
+    watched: HashMap<WatchDescriptor, Watched>,
+    /// The directories on each log's way, and its open files.
+    of_log: HashMap<LogId, Ways>,
+}
+
+#[derive(Default)]
+struct Ways {
+    names: Vec<(WatchDescriptor, OsString)>,
+    files: Vec<WatchDescriptor>,
+}
+
+/// Who wants to know about one inode.
+#[derive(Default)]
+struct Watched {
+    files: Vec<LogId>,
+    names: HashMap<OsString, Vec<LogId>>,
+    /// Patterns, with the directory's path as they came to it.
+    globs: Vec<(GlobPart, PathBuf)>,
+}
+
+impl Watched {
+    fn is_idle(&self) -> bool {
+        self.files.is_empty() && self.names.is_empty() && self.globs.is_empty()
+    }
+}
+
+impl Watches {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self {
+            inotify: Inotify::init()?,
+            buffer: vec![0; BUFFER],
+            watched: HashMap::new(),
+            of_log: HashMap::new(),
+        })
+    }
+
+    /// Watches the names a path depends on. What lies behind a directory that cannot be watched
+    /// is left out, and the error told.
+    pub(super) fn watch_path(&mut self, log: LogId, path: &Path) -> io::Result<()> {
+        let before = std::mem::take(&mut self.of_log.entry(log).or_default().names);
+        let mut now = Vec::new();
+        let mut worst = Ok(());
+        for (directory, name) in places(path) {
+            match self.add_directory(&directory) {
+                Ok(watch) => {
+                    let logs = self.entry(&watch).names.entry(name.clone()).or_default();
+                    if !logs.contains(&log) {
+                        logs.push(log);
+                    }
+                    now.push((watch, name));
+                }
+                // Without the right to look, or gone meanwhile: the log itself will say so.
+                Err(error) if is_harmless(&error) => {}
+                Err(error) => worst = Err(error),
+            }
+        }
+        for place in before.into_iter().filter(|place| !now.contains(place)) {
+            self.forget_name(log, place);
+        }
+        self.of_log.entry(log).or_default().names = now;
+        worst
+    }
+
+    /// Watches the log's open files, and no others of it.
+    pub(super) fn watch_files<'a>(
+        &mut self,
+        log: LogId,
+        files: impl Iterator<Item = &'a LogFile>,
+    ) -> io::Result<()> {
+        let mask =
+            WatchMask::MODIFY | WatchMask::ATTRIB | WatchMask::MOVE_SELF | WatchMask::DELETE_SELF;
+        let before = std::mem::take(&mut self.of_log.entry(log).or_default().files);
+        let mut now = Vec::new();
+        let mut worst = Ok(());
+        for file in files {
+            match self.inotify.watches().add(file.own_path(), mask) {
+                Ok(watch) => {
+                    let logs = &mut self.entry(&watch).files;
+                    if !logs.contains(&log) {
+                        logs.push(log);
+                    }
+                    now.push(watch);
+                }
+                Err(error) => worst = Err(error),
+            }
+        }
+        for watch in before.into_iter().filter(|watch| !now.contains(watch)) {
+            self.forget_file(log, &watch);
+        }
+        self.of_log.entry(log).or_default().files = now;
+        worst
+    }
+
+    /// Watches where a pattern looks; `glob` is its number.
+    pub(super) fn watch_glob(&mut self, glob: usize, expansion: &Expansion) -> io::Result<()> {
+        let mut worst = Ok(());
+        for (directory, part) in &expansion.directories {
+            match self.add_directory(directory) {
+                Ok(watch) => {
+                    let wanted = ((glob, *part), directory.clone());
+                    let globs = &mut self.entry(&watch).globs;
+                    if !globs.contains(&wanted) {
+                        globs.push(wanted);
+                    }
+                }
+                Err(error) if is_harmless(&error) => {}
+                Err(error) => worst = Err(error),
+            }
+        }
+        worst
+    }
+
+    pub(super) fn forget_log(&mut self, log: LogId) {
+        let ways = self.of_log.remove(&log).unwrap_or_default();
+        for place in ways.names {
+            self.forget_name(log, place);
+        }
+        for watch in ways.files {
+            self.forget_file(log, &watch);
+        }
+    }
+
+    pub(super) fn forget_glob(&mut self, glob: usize) {
+        let mut idle = Vec::new();
+        for (watch, watched) in &mut self.watched {
+            watched.globs.retain(|((other, _), _)| *other != glob);
+            if watched.is_idle() {
+                idle.push(watch.clone());
+            }
+        }
+        for watch in idle {
+            self.forget_if_idle(&watch);
+        }
+    }
+
+    /// What has been told since the last time; never waits.
+    pub(super) fn notices(&mut self) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        let mut gone = Vec::new();
+        let Ok(events) = self.inotify.read_events(&mut self.buffer) else {
+            return notices; // Nothing to read, or nothing readable: both wait for more.
+        };
+        for event in events {
+            if event.mask.contains(EventMask::Q_OVERFLOW) {
+                notices.push(Notice::Everything);
+                continue;
+            }
+            if let Some(watched) = self.watched.get(&event.wd) {
+                watched.tell(event.mask, event.name, &mut notices);
+            }
+            if event
+                .mask
+                .intersects(EventMask::IGNORED | EventMask::UNMOUNT)
+            {
+                gone.push(event.wd);
+            }
+        }
+        for watch in gone {
+            self.watched.remove(&watch);
+        }
+        notices
+    }
+
+    fn add_directory(&mut self, directory: &Path) -> io::Result<WatchDescriptor> {
+        let mask = WatchMask::CREATE
+            | WatchMask::MOVED_TO
+            | WatchMask::MOVED_FROM
+            | WatchMask::DELETE
+            | WatchMask::ATTRIB
+            | WatchMask::MOVE_SELF
+            | WatchMask::DELETE_SELF
+            | WatchMask::ONLYDIR;
+        self.inotify.watches().add(directory, mask)
+    }
+
+    fn entry(&mut self, watch: &WatchDescriptor) -> &mut Watched {
+        self.watched.entry(watch.clone()).or_default()
+    }
+
+    fn forget_name(&mut self, log: LogId, (watch, name): (WatchDescriptor, OsString)) {
+        if let Some(watched) = self.watched.get_mut(&watch)
+            && let Some(logs) = watched.names.get_mut(&name)
+        {
+            logs.retain(|other| *other != log);
+            if logs.is_empty() {
+                watched.names.remove(&name);
+            }
+        }
+        self.forget_if_idle(&watch);
+    }
+
+    fn forget_file(&mut self, log: LogId, watch: &WatchDescriptor) {
+        if let Some(watched) = self.watched.get_mut(watch) {
+            watched.files.retain(|other| *other != log);
+        }
+        self.forget_if_idle(watch);
+    }
+
+    fn forget_if_idle(&mut self, watch: &WatchDescriptor) {
+        if self.watched.get(watch).is_some_and(Watched::is_idle) {
+            self.watched.remove(watch);
+            // The kernel may have dropped it first.
+            let _ = self.inotify.watches().remove(watch.clone());
+        }
+    }
+}
+
+impl Watched {
+    fn tell(&self, mask: EventMask, name: Option<&OsStr>, notices: &mut Vec<Notice>) {
+        if let Some(name) = name {
+            let logs = self.names.get(name).into_iter().flatten();
+            notices.extend(logs.map(|log| Notice::Moved(*log)));
+            if mask.intersects(EventMask::CREATE | EventMask::MOVED_TO) {
+                let globs = self.globs.iter();
+                notices.extend(globs.map(|(part, path)| Notice::Appeared(*part, path.join(name))));
+            }
+            return;
+        }
+        if mask.contains(EventMask::MODIFY) {
+            notices.extend(self.files.iter().map(|log| Notice::Changed(*log)));
+            return;
+        }
+        let on_the_way = self.names.values().flatten();
+        notices.extend(
+            self.files
+                .iter()
+                .chain(on_the_way)
+                .map(|log| Notice::Moved(*log)),
+        );
+        if !mask.contains(EventMask::ATTRIB) {
+            notices.extend(
+                self.globs
+                    .iter()
+                    .map(|((glob, _), _)| Notice::Shaken(*glob)),
+            );
+        }
+    }
+}
+
+impl AsFd for Watches {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inotify.as_fd()
+    }
+}
+
+/// Not the kernel's limits, but the state of the path.
+fn is_harmless(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied
+    )
+}
