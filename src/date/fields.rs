@@ -1,213 +1,278 @@
-//! A matched date's fields as a moment, guessing what the log leaves out as fail2ban does.
+//! What a date's text says, and the moment that is: fail2ban's rules for what is left out.
+//!
+//! Fractions of a second are matched and dropped. No year is this year, or the last one if that
+//! would be more than a day ahead. No day is today, or yesterday if that would be ahead.
 
-use jiff::ToSpan;
-use jiff::civil::{Date, DateTime};
-
-use super::zone::{self, Zone};
-use crate::model::{Span, Time};
+use super::calendar::{self, DAY};
+use super::zone::{Clock, fixed_offset};
 use crate::pattern::{Regex, Slots};
 
-/// What a date says, by field.
-#[derive(Clone, Copy, Debug, Default)]
-struct Fields {
-    year: Option<i16>,
-    month: Option<i8>,
-    day: Option<i8>,
-    hour: i8,
-    minute: i8,
-    second: i8,
-    /// Days since Monday.
-    weekday: Option<i16>,
-    /// Day of the year, from 1.
-    yearday: Option<i16>,
-    /// Week of the year, and whether it begins on Monday.
-    week: Option<(i16, bool)>,
-    /// Minutes east of UTC.
-    offset: Option<i32>,
-}
-
 const MONTHS: [&str; 12] = [
-    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
 ];
-const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+const DAYS: [&str; 7] = [
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
+];
 
-/// The moment of a match; `None` when there is no such date.
-pub(super) fn moment(
-    regex: &Regex,
-    slots: &Slots,
-    line: &str,
-    zone: &Zone,
-    now: Time,
-) -> Option<Time> {
-    resolve(read(regex, slots, line)?, zone, now)
+/// Letters of a short name.
+const SHORT: usize = 3;
+
+/// Two-digit years, and what else stands for a year up to 2000, are of this century.
+const CENTURY: i64 = 2000;
+
+/// A date's parts as they were read, in plain numbers; not yet known to exist.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Fields {
+    pub(super) year: Option<i64>,
+    pub(super) month: Option<i64>,
+    pub(super) day: Option<i64>,
+    pub(super) hour: i64,
+    pub(super) minute: i64,
+    pub(super) second: i64,
+    /// Seconds east of UTC.
+    pub(super) offset: Option<i64>,
+    /// Monday is 0.
+    pub(super) weekday: Option<i64>,
+    pub(super) day_of_year: Option<i64>,
+    /// Week of the year, and whether weeks begin on Monday.
+    pub(super) week: Option<(i64, bool)>,
 }
 
-fn read(regex: &Regex, slots: &Slots, line: &str) -> Option<Fields> {
-    let mut fields = Fields::default();
-    let mut afternoon = None;
-    let mut twelve = false;
-    for (name, index) in regex.groups() {
-        let Some(text) = slots.get(*index).map(|range| &line[range]) else {
-            continue;
-        };
-        match &**name {
-            // Two digits are of this century.
-            "y" => {
-                let year: i16 = text.parse().ok()?;
-                fields.year = Some(if year <= 2000 { year + 2000 } else { year });
-            }
-            // There is no year 0, here as in Python.
-            "Y" => fields.year = Some(text.parse().ok().filter(|year| *year > 0)?),
-            "m" => fields.month = Some(text.parse().ok()?),
-            "b" | "B" => fields.month = Some(named(&MONTHS, text)? as i8 + 1),
-            "d" => fields.day = Some(text.trim_start().parse().ok()?),
-            "H" => fields.hour = text.parse().ok()?,
-            "I" => (fields.hour, twelve) = (text.parse().ok()?, true),
-            "p" => afternoon = Some(text.eq_ignore_ascii_case("pm")),
-            "M" => fields.minute = text.parse().ok()?,
-            "S" => fields.second = text.parse().ok()?,
-            "a" | "A" => fields.weekday = Some(named(&WEEKDAYS, text)? as i16),
-            // Sunday is 0 in logs.
-            "w" => fields.weekday = Some((text.parse::<i16>().ok()? + 6) % 7),
-            "j" => fields.yearday = Some(text.parse().ok()?),
-            "U" => fields.week = Some((text.parse().ok()?, false)),
-            "W" => fields.week = Some((text.parse().ok()?, true)),
-            "z" | "Z" => {
-                let offset = if text == "Z" {
-                    Some(0)
-                } else {
-                    zone::offset(text)
-                };
-                fields.offset = Some(offset?);
-            }
-            _ => {}
-        }
-    }
-    if twelve {
-        // Without AM or PM it is taken for AM.
-        match (afternoon, fields.hour) {
-            (Some(true), 12) => {}
-            (Some(true), _) => fields.hour += 12,
-            (_, 12) => fields.hour = 0,
-            (_, _) => {}
-        }
-    }
-    Some(fields)
+/// A moment, and how long the same text goes on meaning it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moment {
+    /// Seconds since the epoch.
+    pub(super) epoch: i64,
+    pub(super) guard: Guard,
 }
 
-/// The place of a name by its first three letters, whatever their case.
-fn named(names: &[&str], text: &str) -> Option<usize> {
-    let start = text.get(..3)?;
-    names
-        .iter()
-        .position(|name| name.eq_ignore_ascii_case(start))
+/// While the local clocks show a time from `from` up to `until`, a date that leaves out its year
+/// or day is completed the same way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Guard {
+    from: i64,
+    until: i64,
 }
 
-fn resolve(mut fields: Fields, zone: &Zone, now: Time) -> Option<Time> {
-    let present = zone.civil(now)?;
-    let this_year = fields.year.is_none();
-    let year = fields.year.unwrap_or_else(|| present.year());
-    if fields.month.is_none() || fields.day.is_none() {
-        let yearday = fields.yearday.or_else(|| {
-            let (week, from_monday) = fields.week?;
-            week_day(year, week, fields.weekday?, from_monday)
-        });
-        if let Some(yearday) = yearday {
-            let first = Date::new(year, 1, 1).ok()?;
-            let date = first.checked_add(i32::from(yearday - 1).days()).ok()?;
-            (fields.month, fields.day) = (Some(date.month()), Some(date.day()));
-        }
-    }
-    let today = fields.month.is_none() && fields.day.is_none();
-    let (month, day) = if today {
-        (present.month(), present.day())
-    } else {
-        (fields.month?, fields.day?)
+impl Guard {
+    pub(super) const ALWAYS: Self = Self {
+        from: i64::MIN,
+        until: i64::MAX,
     };
-    let written = DateTime::new(
-        year,
-        month,
-        day,
-        fields.hour,
-        fields.minute,
-        fields.second,
-        0,
-    );
-    let mut civil = written.ok()?;
-    // From here on a date with a zone is in UTC, and is compared with local time as it stands:
-    // that is what fail2ban compares.
-    let offset = fields.offset.or_else(|| zone.fixed());
-    if let Some(minutes) = offset {
-        civil = civil.checked_sub(i64::from(minutes).minutes()).ok()?;
+
+    fn within(from: i64, until: i64) -> Self {
+        Self { from, until }
     }
-    if today && civil > present {
-        civil = civil.checked_sub(1.day()).ok()?;
+
+    pub(super) fn holds(&self, civil_now: i64) -> bool {
+        (self.from..self.until).contains(&civil_now)
     }
-    // A day of grace for clocks and zones that differ.
-    if this_year && civil > present.checked_add(1.day()).ok()? {
-        civil = DateTime::new(
-            year - 1,
-            month,
-            day,
-            civil.hour(),
-            civil.minute(),
-            civil.second(),
-            0,
-        )
-        .ok()?;
-    }
-    match offset {
-        Some(_) => {
-            let seconds = civil
-                .to_zoned(jiff::tz::TimeZone::UTC)
-                .ok()?
-                .timestamp()
-                .as_second();
-            Some(Time::from_secs(seconds))
+
+    /// Whether `civil_now` is before `bound`; holds only as long as that is so.
+    fn is_before(&mut self, civil_now: i64, bound: i64) -> bool {
+        if civil_now < bound {
+            self.until = self.until.min(bound);
+        } else {
+            self.from = self.from.max(bound);
         }
-        None => zone.moment(civil),
+        civil_now < bound
     }
 }
 
-/// The day of the year of a weekday in a week, as C reckons weeks.
-fn week_day(year: i16, week: i16, weekday: i16, from_monday: bool) -> Option<i16> {
-    let mut first: i16 = Date::new(year, 1, 1)
-        .ok()?
-        .weekday()
-        .to_monday_zero_offset()
-        .into();
-    let mut day = weekday;
-    if !from_monday {
-        first = (first + 1) % 7;
-        day = (day + 1) % 7;
+impl Fields {
+    /// Reads the named groups of a match; `None` if one holds what Python would refuse.
+    pub(super) fn read(line: &str, regex: &Regex, slots: &Slots) -> Option<Self> {
+        let mut fields = Self::default();
+        for (name, group) in regex.groups() {
+            let Some(range) = slots.get(*group) else {
+                continue;
+            };
+            let text = &line[range];
+            match &**name {
+                "y" => {
+                    let year = number(text)?;
+                    fields.year = Some(if year <= CENTURY {
+                        year + CENTURY
+                    } else {
+                        year
+                    });
+                }
+                "Y" => fields.year = Some(number(text)?),
+                "m" => fields.month = Some(number(text)?),
+                "B" => fields.month = Some(position(text, &MONTHS, usize::MAX)? + 1),
+                "b" => fields.month = Some(position(text, &MONTHS, SHORT)? + 1),
+                "d" => fields.day = Some(number(text)?),
+                "H" => fields.hour = number(text)?,
+                "I" => {
+                    let half = regex.group("p").and_then(|group| slots.get(group));
+                    fields.hour = of_day(number(text)?, half.map_or("", |range| &line[range]));
+                }
+                "M" => fields.minute = number(text)?,
+                "S" => fields.second = number(text)?,
+                "A" => fields.weekday = Some(position(text, &DAYS, usize::MAX)?),
+                "a" => fields.weekday = Some(position(text, &DAYS, SHORT)?),
+                // Sunday is 0 in the text.
+                "w" => fields.weekday = Some((number(text)? + 6).rem_euclid(7)),
+                "j" => fields.day_of_year = Some(number(text)?),
+                "U" => fields.week = Some((number(text)?, false)),
+                "W" => fields.week = Some((number(text)?, true)),
+                "z" | "Z" => fields.offset = Some(i64::from(fixed_offset(&plain(text))?) * 60),
+                _ => {}
+            }
+        }
+        Some(fields)
     }
-    let to_week_one: i16 = (7 - first) % 7;
-    Some(if week == 0 {
-        1 + day - first
-    } else {
-        1 + to_week_one + 7 * (week - 1) + day
-    })
+
+    /// The moment meant; `None` if there is no such date.
+    pub(super) fn moment(&self, clock: &mut Clock, now: i64) -> Option<Moment> {
+        let mut guard = Guard::ALWAYS;
+        let mut civil_now = 0;
+        let no_year = self.year.is_none();
+        let no_day = self.month.is_none() && self.day.is_none();
+        if no_year || no_day {
+            civil_now = clock.civil(now);
+        }
+        let today = calendar::date(civil_now.div_euclid(DAY));
+        let year = self.year.unwrap_or(today.0);
+        if no_year {
+            let (from, until) = calendar::year_bounds(year);
+            guard = Guard::within(from, until);
+        }
+        let (year, month, day, assumed) = match self.date(year)? {
+            Some((year, month, day)) => (year, month, day, false),
+            None => {
+                let midnight = civil_now - civil_now.rem_euclid(DAY);
+                guard = Guard::within(midnight, midnight + DAY);
+                (year, today.1, today.2, true)
+            }
+        };
+        let mut civil = calendar::days(year, month, day)? * DAY + self.time_of_day()?;
+        let offset = self.offset.or_else(|| clock.log_offset());
+        if let Some(offset) = offset {
+            civil -= offset;
+            if !calendar::in_range(civil) {
+                return None;
+            }
+        }
+        // As fail2ban does it, the local time is compared even where `civil` is UTC by now.
+        if assumed && guard.is_before(civil_now, civil) {
+            civil -= DAY;
+        }
+        if no_year && guard.is_before(civil_now, civil - DAY) {
+            civil = calendar::days(year - 1, month, day)? * DAY + civil.rem_euclid(DAY);
+        }
+        let epoch = match offset {
+            Some(_) => civil,
+            None => clock.epoch(civil)?,
+        };
+        Some(Moment { epoch, guard })
+    }
+
+    /// The date as far as the text names one: `Some(None)` if it does not at all, `None` if only
+    /// in part. A day of the year, or a week and weekday, stand in for month and day.
+    fn date(&self, year: i64) -> Option<Option<(i64, i64, i64)>> {
+        if let (Some(month), Some(day)) = (self.month, self.day) {
+            return Some(Some((year, month, day)));
+        }
+        let by_week = match (self.week, self.weekday) {
+            (Some((week, from_monday)), Some(weekday)) if self.day_of_year.is_none() => {
+                Some(calendar::day_of_year(year, week, weekday, from_monday)?)
+            }
+            _ => None,
+        };
+        if let Some(day_of_year) = self.day_of_year.or(by_week) {
+            let first = calendar::days(year, 1, 1)?;
+            return Some(Some(calendar::date(first + day_of_year - 1)));
+        }
+        match (self.month, self.day) {
+            (None, None) => Some(None),
+            _ => None,
+        }
+    }
+
+    fn time_of_day(&self) -> Option<i64> {
+        let exists = (0..24).contains(&self.hour)
+            && (0..60).contains(&self.minute)
+            && (0..60).contains(&self.second);
+        exists.then_some(self.hour * 3600 + self.minute * 60 + self.second)
+    }
 }
 
-/// Digits with or without a fraction as a moment: seconds, or by their number milli- or
-/// microseconds.
-pub(super) fn epoch(text: &str, long: bool) -> Option<Time> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let whole_number: i64 = whole.parse().ok()?;
-    let micros = format!("{fraction:0<6}").get(..6)?.parse::<i64>().ok()?;
-    // The length of the whole text decides, as in fail2ban.
-    Some(if !long || text.len() < 13 {
-        Time::from_secs(whole_number) + Span::from_micros(micros)
-    } else if text.len() >= 16 && fraction.is_empty() && !text.contains('.') {
-        Time::from_micros(whole_number)
-    } else {
-        Time::from_micros(whole_number.checked_mul(1000)? + micros / 1000)
-    })
+/// The hour of the day of an hour on a clock with AM and PM; AM where neither is said.
+fn of_day(hour: i64, half: &str) -> i64 {
+    let pm = half.eq_ignore_ascii_case("pm");
+    let am = half.is_empty() || half.eq_ignore_ascii_case("am");
+    match hour {
+        12 if am => 0,
+        12 => 12,
+        _ if pm => hour + 12,
+        _ => hour,
+    }
 }
 
-/// TAI64N as fail2ban reads it: the seconds' last 60 bits, without leap seconds.
-pub(super) fn tai64n(text: &str) -> Option<Time> {
-    i64::from_str_radix(text.get(2..17)?, 16)
-        .ok()
-        .map(Time::from_secs)
+/// Which of the names, each cut to `length` letters, the text is, in either case.
+fn position(text: &str, names: &[&str], length: usize) -> Option<i64> {
+    let at = names
+        .iter()
+        .position(|name| name[..name.len().min(length)].eq_ignore_ascii_case(text))?;
+    i64::try_from(at).ok()
+}
+
+/// Python's `int()`: white space around is fine, decimal digits of any script are. More than 32
+/// bits is no date's.
+fn number(text: &str) -> Option<i64> {
+    plain(text.trim()).parse::<i32>().ok().map(i64::from)
+}
+
+/// The text with decimal digits of any script as ASCII.
+pub(super) fn plain(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.is_ascii() {
+        return text.into();
+    }
+    text.chars()
+        .map(|c| digit(c).unwrap_or(c))
+        .collect::<String>()
+        .into()
+}
+
+/// The ASCII digit for a decimal digit of another script: `\d` in a pattern lets it through.
+fn digit(c: char) -> Option<char> {
+    use std::sync::LazyLock;
+
+    use regex_syntax::hir::{Class, HirKind};
+
+    static DIGITS: LazyLock<Vec<(u32, u32)>> = LazyLock::new(|| {
+        let hir = regex_syntax::parse(r"\p{Nd}").ok();
+        match hir.as_ref().map(|hir| hir.kind()) {
+            Some(HirKind::Class(Class::Unicode(class))) => class
+                .ranges()
+                .iter()
+                .map(|range| (u32::from(range.start()), u32::from(range.end())))
+                .collect(),
+            _ => Vec::new(),
+        }
+    });
+    let code = u32::from(c);
+    let (first, _) = DIGITS
+        .iter()
+        .find(|(first, last)| (*first..=*last).contains(&code))?;
+    // Every script's ten digits stand together, zero first.
+    char::from_digit((code - first) % 10, 10)
 }

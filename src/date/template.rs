@@ -1,396 +1,428 @@
-//! One date pattern as a regular expression: tokens, boundaries, and which part is the date.
+//! One date pattern, made a template: its regular expression, its name, and how it is anchored.
+//!
+//! A pattern is a regular expression with `%` tokens. Unless it says otherwise it is bound to
+//! word boundaries; `{^LN-BEG}` binds it to the line's begin, past two characters that are no
+//! letters, digits or `_`. Group 1 is the text that is cut from the line; a pattern without a
+//! plain group gets one around it all.
 
-use std::cell::OnceCell;
-use std::ops::Range;
+use std::sync::OnceLock;
 
-use super::DateError;
+use super::error::DateError;
+use super::scan::Scanner;
 use super::tokens;
-use crate::pattern::{Flags, Regex, Slots};
+use crate::pattern::{Flags, Regex};
 
-/// Where a date must stand; the pattern itself may say more.
+/// What `{^LN-BEG}` stands for.
+pub(super) const LINE_BEGIN: &str = "{^LN-BEG}";
+/// No word boundaries are added.
+const UNBOUND: &str = "{UNB}";
+
+const LINE_BEGIN_REGEX: &str = r"^(?:\W{0,2})?";
+const WORD_BEGIN_REGEX: &str = r"(?=^|\b|\W)";
+const WORD_END_REGEX: &str = r"(?=\b|\W|$)";
+
+/// Seconds since the epoch, the fraction optional.
+const EPOCH: &str = r"\d{10,11}\b(?:\.\d{3,6})?";
+/// The same, or milliseconds, or microseconds.
+const LONG_EPOCH: &str = r"\d{10,11}(?:\d{3}(?:\.\d{1,6}|\d{3})?)?";
+/// Where an epoch may stand without being told: at the line's begin, after a bracket there, and
+/// in SELinux's audit lines. fail2ban means to ask for a closing bracket too, but its conditionals
+/// always hold.
+const EPOCH_BEGIN: &str = r"(?:^|(?<=^\[)|(?<=\baudit\())";
+const TAI64N: &str = "@[0-9a-f]{24}";
+
+/// What the captured text means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Bound {
-    /// Anywhere.
-    None,
-    /// Not in the middle of a word.
+pub(super) enum Kind {
+    /// Named groups, one per token.
+    Fields,
+    /// A number in the given group; `long` may be milliseconds or microseconds.
+    Epoch {
+        long: bool,
+        group: usize,
+    },
+    Tai64n,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begin {
+    Free,
     Word,
-    /// At the line's beginning, behind at most two characters that are no word's.
     Line,
 }
 
-/// How a match becomes a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Named fields.
-    Fields,
-    /// Seconds since the epoch in this group, maybe with a fraction.
-    Epoch { group: usize, long: bool },
-    /// TAI64N, as its hexadecimal seconds.
-    Tai64n,
-    /// An empty match: the log has no dates.
-    Nothing,
-}
-
-/// A pattern, ready to search.
+/// A date template, fail2ban's `DateTemplate`.
 #[derive(Debug)]
 pub(super) struct Template {
-    /// The pattern as written; epoch and TAI64N have none.
-    pub(super) pattern: Option<String>,
-    pub(super) name: String,
-    pub(super) kind: Kind,
-    /// Bound to the line's beginning or end: a match elsewhere is not looked for.
-    pub(super) anchored: bool,
+    /// Shown to operators, and no two of a detector are equal.
+    pub(super) name: Box<str>,
+    /// As written; `None` for the built-in epoch and TAI64N.
+    pub(super) pattern: Option<Box<str>>,
+    pub(super) regex: Box<str>,
+    /// Bound to the line's begin: what `datepattern = {^LN-BEG}` picks of the defaults.
     pub(super) line_begin: bool,
+    /// Bound to the line's begin or end: a match of it is not doubted.
+    pub(super) anchored: bool,
     pub(super) weight: f64,
-    source: String,
-    regex: OnceCell<Regex>,
+    pub(super) kind: Kind,
+    /// Reads the usual forms without the regular expression.
+    pub(super) scanner: Option<Scanner>,
+    compiled: OnceLock<Regex>,
 }
 
-const LINE_BEGIN: &str = "{^LN-BEG}";
-const UNBOUND: &str = "{UNB}";
-/// Ten or eleven digits reach from 2001 to the year 5138.
-const EPOCH: &str = r"\d{10,11}\b(?:\.\d{3,6})?";
-const LONG_EPOCH: &str = r"\d{10,11}(?:\d{3}(?:\.\d{1,6}|\d{3})?)?";
-
 impl Template {
-    /// A template as it stands in `datepattern`, or in the table of defaults.
+    /// The template a line of `datepattern`, or of the default table, means.
     pub(super) fn new(pattern: &str, year: i16) -> Result<Self, DateError> {
-        let key = if pattern.contains('%') {
-            pattern.to_owned()
-        } else {
-            pattern.to_uppercase()
-        };
-        match key.as_str() {
-            "{NONE}" => {
-                let mut template = Self::of_fields("{UNB}^", year)?;
-                template.kind = Kind::Nothing;
-                return Ok(template);
+        let key = key(pattern);
+        if key.contains("EPOCH") {
+            let long = key.contains("LEPOCH");
+            if let Some(regex) = embedded_epoch(pattern, long) {
+                return Ok(Self::epoch_pattern(pattern, regex, long));
             }
-            "EPOCH" => return Ok(Self::epoch_anywhere(false)),
-            "{^LN-BEG}EPOCH" | "^EPOCH" => return Ok(Self::epoch_at_line_begin(false)),
-            "LEPOCH" => return Ok(Self::epoch_anywhere(true)),
-            "{^LN-BEG}LEPOCH" | "^LEPOCH" => return Ok(Self::epoch_at_line_begin(true)),
-            "TAI64N" => return Ok(Self::tai64n(Bound::None)),
-            "{^LN-BEG}TAI64N" | "^TAI64N" => return Ok(Self::tai64n(Bound::Line)),
-            _ => {}
+            match key.as_str() {
+                "EPOCH" | "LEPOCH" => return Ok(Self::epoch(long)),
+                "{^LN-BEG}EPOCH" | "^EPOCH" | "{^LN-BEG}LEPOCH" | "^LEPOCH" => {
+                    return Ok(Self::epoch_at_line_begin(long));
+                }
+                _ => {}
+            }
         }
-        if let Some(place) = embedded_epoch(pattern) {
-            return Ok(Self::epoch_within(pattern, place));
+        match key.as_str() {
+            "TAI64N" => Ok(Self::build(
+                "TAI64N".into(),
+                TAI64N,
+                Begin::Free,
+                Kind::Tai64n,
+            )),
+            "{^LN-BEG}TAI64N" | "^TAI64N" => Ok(Self::build(
+                "TAI64N".into(),
+                TAI64N,
+                Begin::Line,
+                Kind::Tai64n,
+            )),
+            _ => Self::fields(pattern, year),
         }
-        Self::of_fields(pattern, year)
     }
 
-    /// This template at the beginning of a line; it is preferred where it matches.
-    pub(super) fn at_line_begin(&self, year: i16) -> Result<Option<Self>, DateError> {
-        if self.name.starts_with(LINE_BEGIN) || self.name.starts_with('^') {
-            return Ok(None);
-        }
-        let pattern = self.pattern.as_deref().unwrap_or(&self.name);
-        let mut template = Self::new(&format!("{LINE_BEGIN}{pattern}"), year)?;
-        template.weight = 100.0;
-        Ok(Some(template))
-    }
-
-    /// What stands for this template within `… {DATE} …`.
-    pub(super) fn within(&self, around: &str, year: i16) -> Result<Self, DateError> {
-        let own = self.pattern.as_deref().unwrap_or(&self.name);
-        let own = own.strip_prefix(UNBOUND).unwrap_or(own);
-        let own = own.strip_prefix(LINE_BEGIN).unwrap_or(own);
-        let mut whole = String::new();
-        let mut rest = around;
-        while let Some(at) = find_tag(rest, "{DATE}") {
-            whole.push_str(&rest[..at]);
-            whole.push_str(own);
-            rest = &rest[at + "{DATE}".len()..];
-        }
-        whole.push_str(rest);
-        Self::of_fields(&whole, year)
-    }
-
-    /// A pattern of `%` tokens and whatever else a regular expression may hold.
-    fn of_fields(pattern: &str, year: i16) -> Result<Self, DateError> {
-        let (mut rest, mut begin, mut end) = (pattern, Bound::Word, true);
-        if let Some(bare) = rest.strip_prefix(UNBOUND) {
-            (rest, begin, end) = (bare, Bound::None, false);
-        }
-        if begin != Bound::None
-            && let Some(bare) = rest.strip_prefix(LINE_BEGIN)
-        {
-            (rest, begin) = (bare, Bound::Line);
-        }
-        let expanded = tokens::expand(rest, year)?;
-        let mut regex = expanded.regex;
-        if expanded.has_words {
-            regex.insert_str(0, "(?iu)");
-        }
-        let mut template = Self::bounded(&regex, expanded.name, begin, end);
-        template.pattern = Some(pattern.to_owned());
-        Ok(template)
-    }
-
-    fn epoch_anywhere(long: bool) -> Self {
-        let digits = if long { LONG_EPOCH } else { EPOCH };
-        // At the line's beginning, in brackets there, or as the audit system writes it.
-        let regex =
-            format!(r"((?:^|(?<=^\[)(?={digits}\])|(?<=\baudit\()(?={digits}:\d+\))){digits})");
-        let mut template = Self::bounded(&regex, epoch_name(long), Bound::None, true);
-        template.kind = Kind::Epoch { group: 1, long };
-        template
+    fn epoch(long: bool) -> Self {
+        let regex = format!("({EPOCH_BEGIN}{})", epoch_regex(long));
+        Self::build(epoch_name(long), &regex, Begin::Free, epoch_kind(long, 1))
     }
 
     fn epoch_at_line_begin(long: bool) -> Self {
-        let digits = if long { LONG_EPOCH } else { EPOCH };
-        let mut template =
-            Self::bounded(&format!("({digits})"), epoch_name(long), Bound::Line, true);
-        template.kind = Kind::Epoch { group: 1, long };
-        template
+        let regex = format!("({})", epoch_regex(long));
+        Self::build(epoch_name(long), &regex, Begin::Line, epoch_kind(long, 1))
     }
 
-    /// `… {EPOCH} …`: all of it is cut, and the number inside is read.
-    fn epoch_within(pattern: &str, place: Range<usize>) -> Self {
-        let long = pattern[place.clone()].len() > "{EPOCH}".len();
-        let digits = if long { LONG_EPOCH } else { EPOCH };
-        let (before, after) = (&pattern[..place.start], &pattern[place.end..]);
-        let (before, begin) = match before.strip_prefix(LINE_BEGIN) {
-            Some(before) => (before, Bound::Line),
-            None => (before, Bound::Word),
-        };
-        let regex = format!("({before}({digits}){after})");
-        let mut template = Self::bounded(&regex, pattern.to_owned(), begin, true);
-        template.name = pattern.to_owned();
-        template.kind = Kind::Epoch { group: 2, long };
-        template
-    }
-
-    fn tai64n(begin: Bound) -> Self {
-        let mut template = Self::bounded("@[0-9a-f]{24}", "TAI64N".to_owned(), begin, true);
-        template.kind = Kind::Tai64n;
-        template
-    }
-
-    /// Adds what bounds a date, and a first group around all of it where there is none.
-    fn bounded(regex: &str, name: String, begin: Bound, end: bool) -> Self {
-        let (flags, body) = split_flags(regex.trim());
-        let bind_begin = begin != Bound::None && !opens_itself(&body);
-        let bind_end = end && !closes_itself(&body);
-        let mut body = if has_group(&body) {
-            body
+    /// `{EPOCH}` inside a pattern: cut is the pattern's own group, or all of it.
+    fn epoch_pattern(pattern: &str, regex: String, long: bool) -> Self {
+        let regex = if has_plain_group(pattern) {
+            regex
         } else {
-            grouped(&body)
+            format!("({regex})")
         };
-        let mut name = name;
-        let mut line_begin = false;
-        if bind_begin {
-            match begin {
-                Bound::Line => {
-                    body.insert_str(0, r"^(?:\W{0,2})?");
-                    line_begin = true;
-                    if !name.starts_with(LINE_BEGIN) {
-                        name.insert_str(0, LINE_BEGIN);
-                    }
-                }
-                Bound::Word | Bound::None => body.insert_str(0, r"(?=^|\b|\W)"),
-            }
+        Self::build(pattern.into(), &regex, Begin::Word, epoch_kind(long, 2))
+    }
+
+    fn fields(pattern: &str, year: i16) -> Result<Self, DateError> {
+        let (text, begin, bound_end) = match pattern.strip_prefix(UNBOUND) {
+            Some(rest) => (rest, Begin::Free, false),
+            None => match pattern.strip_prefix(LINE_BEGIN) {
+                Some(rest) => (rest, Begin::Line, true),
+                None => (pattern, Begin::Word, true),
+            },
+        };
+        let expanded = tokens::expand(text, year).map_err(|token| DateError::Percent {
+            pattern: text.into(),
+            token: token.into(),
+        })?;
+        let mut regex = expanded.regex;
+        if tokens::has_words(text) {
+            regex.insert_str(0, "(?iu)");
         }
-        if bind_end {
-            body.push_str(r"(?=\b|\W|$)");
-        }
-        line_begin |= starts_at_line(&body);
-        let anchored = line_begin || ends_at_line(&body);
-        let source = format!("{flags}{}", without_stars(&body));
+        let source = Source::new(&regex, begin, bound_end);
+        let mut template = Self::from_source(expanded.name.into(), source, Kind::Fields);
+        template.scanner = Scanner::of(pattern, year);
+        template.pattern = Some(pattern.into());
+        Ok(template)
+    }
+
+    fn build(name: Box<str>, regex: &str, begin: Begin, kind: Kind) -> Self {
+        let mut template = Self::from_source(name, Source::new(regex, begin, true), kind);
+        template.scanner = match kind {
+            Kind::Epoch {
+                long: false,
+                group: 1,
+            } if template.line_begin => Some(Scanner::Epoch),
+            _ => None,
+        };
+        template
+    }
+
+    fn from_source(name: Box<str>, source: Source, kind: Kind) -> Self {
+        let name = if source.prefixed && !name.starts_with(LINE_BEGIN) {
+            format!("{LINE_BEGIN}{name}").into()
+        } else {
+            name
+        };
         Self {
-            pattern: None,
             name,
-            kind: Kind::Fields,
-            anchored,
-            line_begin,
-            weight: 1.0,
-            source,
-            regex: OnceCell::new(),
+            pattern: None,
+            regex: source.regex.into(),
+            line_begin: source.line_begin,
+            anchored: source.line_begin || source.line_end,
+            weight: super::formats::WEIGHT,
+            kind,
+            scanner: None,
+            compiled: OnceLock::new(),
         }
     }
 
-    /// Compiles it now, to hear of errors.
+    /// The regular expression, compiled when it is first needed: a log that shows one format never
+    /// pays for the others.
+    pub(super) fn compiled(&self) -> Option<&Regex> {
+        if self.compiled.get().is_none() {
+            let regex = Regex::python(&self.regex, Flags::default()).ok()?;
+            let _ = self.compiled.set(regex);
+        }
+        self.compiled.get()
+    }
+
+    /// Compiles it now, to hear what is wrong with it.
     pub(super) fn check(&self) -> Result<(), DateError> {
-        let regex = compile(&self.source)
-            .map_err(|error| DateError::Pattern(self.written().to_owned(), error))?;
-        // Whoever was first compiled the same.
-        let _ = self.regex.set(regex);
+        if self.compiled.get().is_none() {
+            let regex =
+                Regex::python(&self.regex, Flags::default()).map_err(|cause| DateError::Regex {
+                    name: self.name.clone(),
+                    cause,
+                })?;
+            let _ = self.compiled.set(regex);
+        }
         Ok(())
     }
-
-    fn written(&self) -> &str {
-        self.pattern.as_deref().unwrap_or(&self.name)
-    }
-
-    /// The compiled regular expression; it is compiled when it is first needed, since most defaults
-    /// never are.
-    pub(super) fn regex(&self) -> &Regex {
-        self.regex.get_or_init(|| {
-            // The defaults compile (a test holds it) and all others were checked.
-            compile(&self.source).unwrap_or_else(|error| panic!("{}: {error}", self.source))
-        })
-    }
-
-    /// Searches from `from`.
-    pub(super) fn search(&self, line: &str, from: usize, slots: &mut Slots) -> bool {
-        self.regex().search_at(line, from, slots)
-    }
 }
 
-fn compile(source: &str) -> Result<Regex, Box<crate::pattern::PatternError>> {
-    Regex::python(source, Flags::default()).map_err(Box::new)
-}
-
-fn epoch_name(long: bool) -> String {
-    if long { "LongEpoch" } else { "Epoch" }.to_owned()
-}
-
-/// Where a tag stands that no backslash stands before; case does not matter.
-fn find_tag(text: &str, tag: &str) -> Option<usize> {
-    let upper = text.to_ascii_uppercase();
-    let mut from = 0;
-    while let Some(at) = upper[from..].find(tag).map(|at| at + from) {
-        if !text[..at].ends_with('\\') {
-            return Some(at);
-        }
-        from = at + 1;
-    }
-    None
-}
-
-fn embedded_epoch(pattern: &str) -> Option<Range<usize>> {
-    let of = |tag: &str| find_tag(pattern, tag).map(|at| at..at + tag.len());
-    of("{EPOCH}").or_else(|| of("{LEPOCH}"))
-}
-
-/// The first group of nothing but flags, and the rest.
-fn split_flags(regex: &str) -> (String, String) {
-    let mut from = 0;
-    while let Some(at) = regex[from..].find("(?").map(|at| at + from) {
-        let inside = &regex[at + 2..];
-        let letters = inside
-            .find(|c: char| !c.is_ascii_lowercase())
-            .unwrap_or(inside.len());
-        if letters > 0 && inside[letters..].starts_with(')') {
-            let end = at + 2 + letters + 1;
-            return (
-                regex[at..end].to_owned(),
-                [&regex[..at], &regex[end..]].concat(),
-            );
-        }
-        from = at + 2;
-    }
-    (String::new(), regex.to_owned())
-}
-
-/// Whether the pattern itself says where a date begins: by `^`, or by `**` that it may be anywhere.
-fn opens_itself(body: &str) -> bool {
-    let bare = body.trim_start_matches('(');
-    let bare = if bare.len() < body.len() {
-        bare.strip_prefix("?:").unwrap_or(bare)
+/// What a pattern is looked up by: words such as `EPOCH` are read in either case, unless tokens
+/// stand beside them.
+pub(super) fn key(pattern: &str) -> String {
+    if pattern.contains('%') {
+        pattern.into()
     } else {
-        bare
-    };
-    let bare = bare.trim_start_matches('(');
-    bare.starts_with('^') || bare.starts_with("**")
+        pattern.to_uppercase()
+    }
 }
 
-fn closes_itself(body: &str) -> bool {
-    ["$", "$)", r"\b", r"\s"]
-        .iter()
-        .any(|end| ends_unescaped(body, end))
-        || ends_unescaped(body.trim_end_matches(')'), "**")
+fn epoch_name(long: bool) -> Box<str> {
+    if long { "LongEpoch" } else { "Epoch" }.into()
 }
 
-fn ends_unescaped(body: &str, end: &str) -> bool {
-    body.strip_suffix(end)
-        .is_some_and(|before| !before.ends_with('\\'))
+const fn epoch_regex(long: bool) -> &'static str {
+    if long { LONG_EPOCH } else { EPOCH }
 }
 
-/// Whether there is a plain capturing group; named ones are fields.
-fn has_group(body: &str) -> bool {
-    body.match_indices('(').any(|(at, _)| {
-        !body[..at].ends_with('\\')
-            && !body[..at].ends_with("(?")
-            && !body[at + 1..].starts_with('?')
+const fn epoch_kind(long: bool, group: usize) -> Kind {
+    Kind::Epoch { long, group }
+}
+
+/// The pattern with each `{EPOCH}` or `{LEPOCH}` that no backslash escapes made a group; `None`
+/// if there is none.
+fn embedded_epoch(pattern: &str, long: bool) -> Option<String> {
+    let group = format!("({})", epoch_regex(long));
+    let mut replaced = Replaced::new(pattern);
+    for word in ["{EPOCH}", "{LEPOCH}"] {
+        replaced = replaced.replace(word, &group);
+    }
+    (replaced.count > 0).then_some(replaced.text)
+}
+
+/// `pattern` with each `{DATE}` that no backslash escapes replaced by `date`.
+pub(super) fn embed_date(pattern: &str, date: &str) -> String {
+    Replaced::new(pattern).replace("{DATE}", date).text
+}
+
+struct Replaced {
+    text: String,
+    count: usize,
+}
+
+impl Replaced {
+    fn new(text: &str) -> Self {
+        Self {
+            text: text.into(),
+            count: 0,
+        }
+    }
+
+    /// Replaces `word`, in either case, where it is not escaped.
+    fn replace(self, word: &str, by: &str) -> Self {
+        let mut text = String::with_capacity(self.text.len());
+        let mut count = self.count;
+        let mut rest = self.text.as_str();
+        let upper = self.text.to_ascii_uppercase();
+        while let Some(at) = upper[self.text.len() - rest.len()..].find(word) {
+            let (before, after) = rest.split_at(at);
+            text.push_str(before);
+            if text.ends_with('\\') {
+                text.push_str(&after[..word.len()]);
+            } else {
+                text.push_str(by);
+                count += 1;
+            }
+            rest = &after[word.len()..];
+        }
+        text.push_str(rest);
+        Self { text, count }
+    }
+}
+
+/// `pattern` without what binds it, to stand inside another.
+pub(super) fn unbound(pattern: &str) -> &str {
+    let mut text = pattern;
+    for prefix in [UNBOUND, LINE_BEGIN, r"(^|\b|\W)", r"(?:^|\b|\W)"] {
+        text = text.strip_prefix(prefix).unwrap_or(text);
+    }
+    text.strip_suffix(WORD_END_REGEX).unwrap_or(text)
+}
+
+/// A regular expression with its boundaries and its group 1.
+struct Source {
+    regex: String,
+    line_begin: bool,
+    line_end: bool,
+    /// The line's begin was put before it.
+    prefixed: bool,
+}
+
+impl Source {
+    fn new(regex: &str, begin: Begin, bound_end: bool) -> Self {
+        let (flags, mut regex) = cut_global_flags(regex.trim());
+        let bound_begin = begin != Begin::Free && !begins_bound(&regex);
+        let bound_end = bound_end && !ends_bound(&regex);
+        if !has_plain_group(&regex) {
+            regex = grouped(&regex);
+        }
+        let prefixed = bound_begin && begin == Begin::Line;
+        if prefixed {
+            regex.insert_str(0, LINE_BEGIN_REGEX);
+        } else if bound_begin {
+            regex.insert_str(0, WORD_BEGIN_REGEX);
+        }
+        if bound_end {
+            regex.push_str(WORD_END_REGEX);
+        }
+        let line_begin = prefixed || begins_line(&regex);
+        let line_end = ends_line(&regex);
+        regex = without_stars(&regex);
+        regex.insert_str(0, &flags);
+        Self {
+            regex,
+            line_begin,
+            line_end,
+            prefixed,
+        }
+    }
+}
+
+/// The first `(?flags)` that no backslash escapes, and the rest: Python wants it in front.
+fn cut_global_flags(regex: &str) -> (String, String) {
+    for (at, _) in regex.match_indices("(?") {
+        let letters = regex[at + 2..]
+            .bytes()
+            .take_while(u8::is_ascii_lowercase)
+            .count();
+        let end = at + 2 + letters;
+        let escaped = regex[..at].ends_with('\\');
+        if letters > 0 && !escaped && regex[end..].starts_with(')') {
+            let rest = format!("{}{}", &regex[..at], &regex[end + 1..]);
+            return (regex[at..=end].into(), rest);
+        }
+    }
+    (String::new(), regex.into())
+}
+
+/// Whether a plain `(` stands anywhere: not escaped, no `(?…`, no condition's. One in a character
+/// class counts, as it does for fail2ban.
+fn has_plain_group(regex: &str) -> bool {
+    regex.match_indices('(').any(|(at, _)| {
+        let before = &regex[..at];
+        !before.ends_with('\\') && !before.ends_with("(?") && !regex[at + 1..].starts_with('?')
     })
 }
 
-/// The whole as group 1, but for `^` before and `$` behind it.
-fn grouped(body: &str) -> String {
-    let (open, rest) = match body.strip_prefix('^') {
+/// Puts all of it into a group, but for a `^` in front and a `$` behind.
+fn grouped(regex: &str) -> String {
+    let (begin, rest) = match regex.strip_prefix('^') {
         Some(rest) => ("^", rest),
-        None => ("", body),
+        None => ("", regex),
     };
-    let (rest, close) = match rest.strip_suffix('$') {
-        Some(before) if !before.ends_with('\\') => (before, "$"),
-        _ => (rest, ""),
-    };
-    format!("{open}({rest}){close}")
+    match rest.strip_suffix('$') {
+        Some(rest) if !rest.ends_with('\\') => format!("{begin}({rest})$"),
+        _ => format!("{begin}({rest})"),
+    }
 }
 
-fn starts_at_line(body: &str) -> bool {
-    let inside = body
-        .strip_prefix('(')
-        .map(|rest| rest.strip_prefix("?:").unwrap_or(rest));
-    body.starts_with('^')
-        || inside
-            .and_then(|inside| inside.strip_prefix('^'))
+/// Whether it starts with `^`, or with `**`, be it inside groups: no boundary is added.
+fn begins_bound(regex: &str) -> bool {
+    let text = regex.trim_start_matches('(');
+    let text = text
+        .strip_prefix("?:")
+        .filter(|rest| rest.starts_with('^'))
+        .unwrap_or(text);
+    text.starts_with('^') || text.starts_with("**")
+}
+
+/// Whether it ends with `$`, `\b`, `\s` or `**`: no boundary is added.
+fn ends_bound(regex: &str) -> bool {
+    let unescaped = |end: &str| {
+        regex
+            .strip_suffix(end)
+            .is_some_and(|before| !before.ends_with('\\'))
+    };
+    let stars = regex
+        .trim_end_matches(')')
+        .strip_suffix("**")
+        .is_some_and(|before| !before.ends_with('\\'));
+    stars || ["$", "$)", r"\b", r"\s"].into_iter().any(unescaped)
+}
+
+/// Whether a match can only start where a line does: `^`, or a group that begins with it and has
+/// no alternative right after it.
+fn begins_line(regex: &str) -> bool {
+    let inside = |rest: &str| {
+        rest.strip_prefix("?:")
+            .unwrap_or(rest)
+            .strip_prefix('^')
             .is_some_and(|rest| !rest.starts_with('|'))
+    };
+    regex.starts_with('^') || regex.strip_prefix('(').is_some_and(inside)
 }
 
-fn ends_at_line(body: &str) -> bool {
-    ["$", "$)"].iter().any(|end| {
-        body.strip_suffix(end)
+/// Whether it ends in a `$` that is neither escaped nor an alternative of its own.
+fn ends_line(regex: &str) -> bool {
+    ["$", "$)"].into_iter().any(|end| {
+        regex
+            .strip_suffix(end)
             .is_some_and(|before| !before.ends_with(['\\', '|']))
     })
 }
 
-/// Takes away the `**` that say where no boundary is wanted.
-fn without_stars(body: &str) -> String {
-    let parens = body.len() - body.trim_start_matches('(').len();
-    let mut out = body.to_owned();
-    if out[parens..].starts_with("**") {
-        out.replace_range(parens..parens + 2, "");
+/// Takes away the `**` in front and behind that only said "no boundary here".
+fn without_stars(regex: &str) -> String {
+    let inner = regex.trim_start_matches('(');
+    let groups = &regex[..regex.len() - inner.len()];
+    let mut text = match inner.strip_prefix("**") {
+        Some(rest) => format!("{groups}{rest}"),
+        None => regex.into(),
+    };
+    let end = text.trim_end_matches(')').len();
+    if let Some(before) = text[..end].strip_suffix("**")
+        && !before.ends_with('\\')
+    {
+        let at = before.len();
+        text.replace_range(at..end, "");
     }
-    let close = out.trim_end_matches(')').len();
-    if ends_unescaped(&out[..close], "**") {
-        out.replace_range(close - 2..close, "");
-    }
-    out
+    text
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn source(pattern: &str) -> String {
-        Template::new(pattern, 2026).unwrap().source
-    }
-
-    #[test]
-    fn boundaries_are_added_where_the_pattern_has_none() {
-        assert_eq!(source("%%x"), r"(?=^|\b|\W)(%x)(?=\b|\W|$)");
-        assert_eq!(source("^x$"), "^(x)$");
-        assert_eq!(source("**x**"), "(x)");
-        assert_eq!(source("{UNB}x"), "(x)");
-        assert_eq!(source("{^LN-BEG}x"), r"^(?:\W{0,2})?(x)(?=\b|\W|$)");
-        assert_eq!(source(r"^I\(()**"), r"^I\(()");
-        assert_eq!(source(r"^a (b)\s"), r"^a (b)\s");
-    }
-
-    #[test]
-    fn an_unknown_token_is_an_error_that_names_it() {
-        let error = Template::new("%d %Q", 2026).unwrap_err();
-        assert!(error.to_string().contains("%Q"), "{error}");
-    }
-
-    #[test]
-    fn what_is_bound_to_the_line_is_known() {
-        assert!(Template::new("^x", 2026).unwrap().anchored);
-        assert!(Template::new("x$", 2026).unwrap().anchored);
-        assert!(!Template::new("x", 2026).unwrap().anchored);
-        assert!(Template::new("{^LN-BEG}x", 2026).unwrap().line_begin);
-    }
-}
+mod tests;

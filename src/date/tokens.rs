@@ -1,182 +1,188 @@
-//! The `%` tokens of a date pattern: one table, token → what it matches.
+//! The `%` tokens of a date pattern: what each matches and what it is called, in one table.
+//!
+//! Python's `strptime` tokens in the C locale, with fail2ban's own versions of some, and its
+//! stricter `%Ex…` ones. The name of a group is what [`super::fields`] reads.
 
-use super::DateError;
+use std::borrow::Cow;
 
-/// A token: its regular expression (with `?P<…>` naming the field) and the name it is shown by.
-struct Token {
-    token: &'static str,
-    regex: &'static str,
-    name: &'static str,
-    /// Matches words, whose case does not matter.
-    words: bool,
-}
+/// A token without its percent sign, its label in a template's name, its regular expression.
+type Row = (&'static str, &'static str, &'static str);
 
-const fn token(token: &'static str, regex: &'static str, name: &'static str) -> Token {
-    Token {
-        token,
-        regex,
-        name,
-        words: false,
-    }
-}
-
-const fn words(token: &'static str, regex: &'static str, name: &'static str) -> Token {
-    Token {
-        token,
-        regex,
-        name,
-        words: true,
-    }
-}
-
-const ABBREVIATION: &str = "[A-Z](?:[A-Z]{2,4})?";
-
-/// Longer tokens before shorter ones that begin alike. `%ExY` is made of the present year.
-const TOKENS: &[Token] = &[
-    token("ExY", "", "ExYear"),
-    token("Exy", r"(?P<y>\d{2})", "ExYear2"),
-    token("Exd", r"(?P<d>[1-2]\d|0[1-9]|3[0-1])", "ExDay"),
-    token("Exm", r"(?P<m>0[1-9]|1[0-2])", "ExMonth"),
-    token("ExH", r"(?P<H>[0-1]\d|2[0-3])", "Ex24hour"),
-    token("Exk", r" ?(?P<H>[0-1]?\d|2[0-3])", "%Exk"),
-    token("Exl", r" ?(?P<I>1[0-2]|\d)", "%Exl"),
-    token("ExM", r"(?P<M>[0-5]\d)", "ExMinute"),
-    token("ExS", r"(?P<S>[0-5]\d|6[0-1])", "ExSecond"),
-    token("ExZ", "", "ExZone name"),
-    token("Exz", "", "ExZone offset"),
-    words("a", "(?P<a>mon|tue|wed|thu|fri|sat|sun)", "DAY"),
-    words(
-        "A",
-        "(?P<A>wednesday|thursday|saturday|tuesday|monday|friday|sunday)",
-        "DAYNAME",
-    ),
-    words(
-        "b",
-        "(?P<b>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)",
-        "MON",
-    ),
-    words(
-        "B",
-        "(?P<B>september|february|november|december|january|october|august|march|april|june|july|may)",
-        "MONTH",
-    ),
-    words(
-        "c",
-        r"(?P<a>mon|tue|wed|thu|fri|sat|sun)\s+(?P<b>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)\s+(?P<d>3[0-1]|[1-2]\d|0[1-9]|[1-9]| [1-9])\s+(?P<H>2[0-3]|[0-1]\d|\d):(?P<M>[0-5]\d|\d):(?P<S>6[0-1]|[0-5]\d|\d)\s+(?P<Y>\d\d\d\d)",
-        "%c",
-    ),
-    token("d", r"(?P<d>[1-2]\d|[0 ]?[1-9]|3[0-1])", "Day"),
-    token("f", r"(?P<f>[0-9]{1,6})", "Microseconds"),
-    token("G", r"(?P<G>\d\d\d\d)", "%G"),
-    token("H", r"(?P<H>[0-1]?\d|2[0-3])", "24hour"),
-    token("I", r"(?P<I>1[0-2]|0[1-9]|[1-9])", "12hour"),
-    token(
-        "j",
-        r"(?P<j>36[0-6]|3[0-5]\d|[1-2]\d\d|0[1-9]\d|00[1-9]|[1-9]\d|0[1-9]|[1-9])",
-        "Yearday",
-    ),
-    token("k", r" ?(?P<H>[0-2]?\d)", "%k"),
-    token("l", r" ?(?P<I>1?\d)", "%l"),
-    token("m", r"(?P<m>0?[1-9]|1[0-2])", "Month"),
-    token("M", r"(?P<M>[0-5]?\d)", "Minute"),
-    words("p", "(?P<p>am|pm)", "AMPM"),
-    token("S", r"(?P<S>[0-5]?\d|6[0-1])", "Second"),
-    token("u", "(?P<u>[1-7])", "%u"),
-    token("U", r"(?P<U>5[0-3]|[0-4]\d|\d)", "Yearweek"),
-    token("V", r"(?P<V>5[0-3]|0[1-9]|[1-4]\d|\d)", "%V"),
-    token("w", "(?P<w>[0-6])", "Weekday"),
-    token("W", r"(?P<W>5[0-3]|[0-4]\d|\d)", "Yearweek"),
-    token(
-        "x",
-        r"(?P<m>1[0-2]|0[1-9]|[1-9])/(?P<d>3[0-1]|[1-2]\d|0[1-9]|[1-9]| [1-9])/(?P<y>\d\d)",
-        "%x",
-    ),
-    token(
-        "X",
-        r"(?P<H>2[0-3]|[0-1]\d|\d):(?P<M>[0-5]\d|\d):(?P<S>6[0-1]|[0-5]\d|\d)",
-        "%X",
-    ),
-    token("y", r"(?P<y>\d\d)", "Year2"),
-    token("Y", r"(?P<Y>\d{4})", "Year"),
-    token(
-        "z",
-        r"(?P<z>Z|UTC|GMT|[+-][01]\d(?::?\d{2})?)",
-        "Zone offset",
-    ),
-    token("Z", "(?P<Z>Z|[A-Z]{3,5})", "Zone name"),
-    token("%", "%", "%"),
+/// `%ExY` is not here, see [`expected_year`].
+#[rustfmt::skip]
+const TOKENS: &[Row] = &[
+    ("a", "DAY", "(?P<a>mon|tue|wed|thu|fri|sat|sun)"),
+    ("A", "DAYNAME", "(?P<A>wednesday|thursday|saturday|tuesday|monday|friday|sunday)"),
+    ("b", "MON", "(?P<b>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"),
+    ("B", "MONTH", "(?P<B>september|february|november|december|january|october|august|march|april|june|july|may)"),
+    ("d", "Day", r"(?P<d>[1-2]\d|[0 ]?[1-9]|3[0-1])"),
+    ("f", "Microseconds", "(?P<f>[0-9]{1,6})"),
+    ("G", "%G", r"(?P<G>\d\d\d\d)"),
+    ("H", "24hour", r"(?P<H>[0-1]?\d|2[0-3])"),
+    ("I", "12hour", "(?P<I>1[0-2]|0[1-9]|[1-9])"),
+    ("j", "Yearday", r"(?P<j>36[0-6]|3[0-5]\d|[1-2]\d\d|0[1-9]\d|00[1-9]|[1-9]\d|0[1-9]|[1-9])"),
+    ("k", "%k", r" ?(?P<H>[0-2]?\d)"),
+    ("l", "%l", r" ?(?P<I>1?\d)"),
+    ("m", "Month", "(?P<m>0?[1-9]|1[0-2])"),
+    ("M", "Minute", r"(?P<M>[0-5]?\d)"),
+    ("p", "AMPM", "(?P<p>am|pm)"),
+    ("S", "Second", r"(?P<S>[0-5]?\d|6[0-1])"),
+    ("u", "%u", "(?P<u>[1-7])"),
+    ("U", "Yearweek", r"(?P<U>5[0-3]|[0-4]\d|\d)"),
+    ("V", "%V", r"(?P<V>5[0-3]|0[1-9]|[1-4]\d|\d)"),
+    ("w", "Weekday", "(?P<w>[0-6])"),
+    ("W", "Yearweek", r"(?P<W>5[0-3]|[0-4]\d|\d)"),
+    ("y", "Year2", r"(?P<y>\d\d)"),
+    ("Y", "Year", r"(?P<Y>\d{4})"),
+    ("z", "Zone offset", r"(?P<z>Z|UTC|GMT|[+-][01]\d(?::?\d{2})?)"),
+    ("Z", "Zone name", "(?P<Z>Z|[A-Z]{3,5})"),
+    ("%", "%", "%"),
+    ("Exd", "ExDay", r"(?P<d>[1-2]\d|0[1-9]|3[0-1])"),
+    ("ExH", "Ex24hour", r"(?P<H>[0-1]\d|2[0-3])"),
+    ("Exk", "%Exk", r" ?(?P<H>[0-1]?\d|2[0-3])"),
+    ("Exl", "%Exl", r" ?(?P<I>1[0-2]|\d)"),
+    ("Exm", "ExMonth", "(?P<m>0[1-9]|1[0-2])"),
+    ("ExM", "ExMinute", r"(?P<M>[0-5]\d)"),
+    ("ExS", "ExSecond", r"(?P<S>[0-5]\d|6[0-1])"),
+    ("Exy", "ExYear2", r"(?P<y>\d{2})"),
+    ("Exz", "ExZone offset", r"(?P<z>(?:[A-Z](?:[A-Z]{2,4})?)?[+-][01]\d(?::?\d{2})?|[A-Z](?:[A-Z]{2,4})?)"),
+    ("ExZ", "ExZone name", "(?P<Z>[A-Z](?:[A-Z]{2,4})?)"),
+    // The C locale's whole date and time, date, and time, each of strptime's own tokens.
+    ("c", "%c", r"(?P<a>mon|tue|wed|thu|fri|sat|sun)\s+(?P<b>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)\s+(?P<d>3[0-1]|[1-2]\d|0[1-9]|[1-9]| [1-9])\s+(?P<H>2[0-3]|[0-1]\d|\d):(?P<M>[0-5]\d|\d):(?P<S>6[0-1]|[0-5]\d|\d)\s+(?P<Y>\d\d\d\d)"),
+    ("x", "%x", r"(?P<m>1[0-2]|0[1-9]|[1-9])/(?P<d>3[0-1]|[1-2]\d|0[1-9]|[1-9]| [1-9])/(?P<y>\d\d)"),
+    ("X", "%X", r"(?P<H>2[0-3]|[0-1]\d|\d):(?P<M>[0-5]\d|\d):(?P<S>6[0-1]|[0-5]\d|\d)"),
 ];
+
+/// The tokens that stand for words: a pattern with one of them ignores case as a whole.
+const WORDS: &[u8] = b"aAbBpc";
+
+/// The first year `%ExY` knows.
+pub(super) const FIRST_YEAR: i16 = 2000;
+
+/// How many years ahead `%ExY` looks, for a long uptime.
+const YEARS_AHEAD: i16 = 3;
+
+/// The three leading digits of the years `%ExY` accepts: the decades from 2000 up to three years
+/// from `year`. A clock before 2000 counts as 2000.
+pub(super) fn decades(year: i16) -> std::ops::RangeInclusive<i16> {
+    let last = year.clamp(FIRST_YEAR, 9999 - YEARS_AHEAD) + YEARS_AHEAD;
+    FIRST_YEAR / 10..=last / 10
+}
+
+/// The regular expression of `%ExY`.
+fn expected_year(year: i16) -> String {
+    let decades = decades(year);
+    if *decades.end() < 210 {
+        let last: String = decades
+            .map(|decade| char::from(b'0' + (decade % 10) as u8))
+            .collect();
+        return if last.len() == 1 {
+            format!(r"(?P<Y>20{last}\d)")
+        } else {
+            format!(r"(?P<Y>20[{last}]\d)")
+        };
+    }
+    let all: Vec<String> = decades.map(|decade| decade.to_string()).collect();
+    format!(r"(?P<Y>(?:{})\d)", all.join("|"))
+}
 
 /// A pattern with its tokens replaced.
 #[derive(Debug)]
 pub(super) struct Expanded {
     pub(super) regex: String,
     pub(super) name: String,
-    pub(super) has_words: bool,
 }
 
-/// Replaces every token.
-///
-/// # Errors
-/// When a `%` begins none.
-pub(super) fn expand(pattern: &str, year: i16) -> Result<Expanded, DateError> {
-    let mut out = Expanded {
+/// Replaces each token by its regular expression, and by its label. What follows a percent sign
+/// that starts no token is the error.
+pub(super) fn expand(pattern: &str, year: i16) -> Result<Expanded, &str> {
+    let mut expanded = Expanded {
         regex: String::new(),
         name: String::new(),
-        has_words: false,
     };
     let mut rest = pattern;
-    while let Some(at) = rest.find('%') {
-        out.regex.push_str(&rest[..at]);
-        out.name.push_str(&rest[..at]);
-        let behind = &rest[at + 1..];
-        let Some(token) = TOKENS.iter().find(|token| behind.starts_with(token.token)) else {
-            let shown: String = rest[at..].chars().take(2).collect();
-            return Err(DateError::Token(pattern.to_owned(), shown));
-        };
-        match token.token {
-            "ExY" => out.regex.push_str(&exact_year(year)),
-            "ExZ" => out.regex.push_str(&format!("(?P<Z>{ABBREVIATION})")),
-            "Exz" => out.regex.push_str(&format!(
-                r"(?P<z>(?:{ABBREVIATION})?[+-][01]\d(?::?\d{{2}})?|{ABBREVIATION})"
-            )),
-            _ => out.regex.push_str(token.regex),
-        }
-        out.name.push_str(token.name);
-        out.has_words |= token.words;
-        rest = &behind[token.token.len()..];
+    while let Some((before, after)) = rest.split_once('%') {
+        let (token, label, regex) = token(after, year).ok_or_else(|| first(after))?;
+        expanded.regex.push_str(before);
+        expanded.regex.push_str(&regex);
+        expanded.name.push_str(before);
+        expanded.name.push_str(label);
+        rest = &after[token.len()..];
     }
-    out.regex.push_str(rest);
-    out.name.push_str(rest);
-    Ok(out)
+    expanded.regex.push_str(rest);
+    expanded.name.push_str(rest);
+    Ok(expanded)
 }
 
-/// Years from 2000 to the end of the decade that is three years off.
-fn exact_year(year: i16) -> String {
-    let last = (i32::from(year) + 3).max(2009) / 10;
-    let decades: Vec<String> = (200..=last).map(|decade| decade.to_string()).collect();
-    format!(r"(?P<Y>(?:{})\d)", decades.join("|"))
+/// The token that `text` starts with.
+fn token(text: &str, year: i16) -> Option<(&'static str, &'static str, Cow<'static, str>)> {
+    if text.starts_with("ExY") {
+        return Some(("ExY", "ExYear", expected_year(year).into()));
+    }
+    TOKENS
+        .iter()
+        .find(|(token, _, _)| text.starts_with(token))
+        .map(|&(token, label, regex)| (token, label, regex.into()))
+}
+
+fn first(text: &str) -> &str {
+    let end = text.chars().next().map_or(0, char::len_utf8);
+    &text[..end]
+}
+
+/// Whether the pattern ignores case: it has names of days or months, or AM and PM.
+pub(super) fn has_words(pattern: &str) -> bool {
+    let bytes = pattern.as_bytes();
+    (0..bytes.len()).any(|at| {
+        bytes[at] == b'%'
+            && (at == 0 || bytes[at - 1] != b'%')
+            && bytes.get(at + 1).is_some_and(|next| WORDS.contains(next))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pattern::{Flags, Regex};
 
     #[test]
-    fn a_token_hides_no_other() {
-        for (place, row) in TOKENS.iter().enumerate() {
-            let before = &TOKENS[..place];
-            assert!(
-                !before.iter().any(|b| row.token.starts_with(b.token)),
-                "%{}",
-                row.token
-            );
+    fn no_token_hides_another_and_each_regex_stands_alone() {
+        for (at, (token, _, regex)) in TOKENS.iter().enumerate() {
+            for (other, _, _) in &TOKENS[at + 1..] {
+                assert!(
+                    !other.starts_with(token),
+                    "%{other} would be read as %{token}"
+                );
+            }
+            Regex::python(regex, Flags::default()).expect(regex);
         }
     }
 
     #[test]
-    fn years_reach_into_the_decade_ahead() {
-        assert_eq!(exact_year(2026), r"(?P<Y>(?:200|201|202)\d)");
-        assert_eq!(exact_year(2027), r"(?P<Y>(?:200|201|202|203)\d)");
+    fn years_are_expected_by_decade() {
+        assert_eq!(expected_year(2026), r"(?P<Y>20[012]\d)");
+        assert_eq!(expected_year(2027), r"(?P<Y>20[0123]\d)");
+        assert_eq!(expected_year(1970), r"(?P<Y>200\d)".replace("200", "200"));
+        assert!(expected_year(2097).ends_with(r"|209|210)\d)"));
+        Regex::python(&expected_year(2097), Flags::default()).expect("a regex");
+    }
+
+    #[test]
+    fn tokens_become_regex_and_label() {
+        let expanded = expand("^%Y-%%d%d", 2026).expect("known tokens");
+        assert_eq!(expanded.name, "^Year-%dDay");
+        assert_eq!(
+            expanded.regex,
+            r"^(?P<Y>\d{4})-%d(?P<d>[1-2]\d|[0 ]?[1-9]|3[0-1])"
+        );
+        assert_eq!(expand("%Y %q", 2026).unwrap_err(), "q");
+        assert_eq!(expand("100%", 2026).unwrap_err(), "");
+    }
+
+    #[test]
+    fn words_ignore_case_unless_the_percent_sign_is_doubled() {
+        assert!(has_words("%d %b"));
+        assert!(!has_words("%d %%b"));
+        assert!(!has_words("%m %ExY"));
     }
 }

@@ -1,214 +1,230 @@
-//! Zones: where local time is, the abbreviations logs use, and offsets.
+//! The clocks of a place: what log lines without a zone mean, and what day it is there.
+//!
+//! [`Zone`] is the plain choice (local time, and perhaps a `logtimezone`); [`Clock`] is one
+//! detector's use of it: it remembers the stretch without a clock change it is in, so that most
+//! conversions are one addition, and it carries the memory that C's `mktime` has.
 
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+use jiff::Timestamp;
+use jiff::tz::{TimeZone, db};
 
-use super::DateError;
-use crate::model::Time;
+use super::abbreviations;
+use super::calendar::DAY;
+use super::error::DateError;
 
-/// How dates without a zone are read.
+/// The zone of a log's dates: local time, unless the log is said to be in another.
 #[derive(Clone, Debug)]
 pub struct Zone {
     local: TimeZone,
     /// `logtimezone`: minutes east of UTC.
-    fixed: Option<i32>,
+    log: Option<i32>,
 }
 
+/// What glibc adds to a `TZ` that names summer time but not its rules.
+const DEFAULT_RULES: &str = ",M3.2.0,M11.1.0";
+
 impl Zone {
-    /// Local time, by the value of `TZ`: a POSIX rule, a name of the tz database or `:FILE`; without
-    /// one, or one that says nothing, the system's.
+    /// Local time. `tz` is the value of the environment's `TZ`: the name of a zone, the path of a
+    /// zone file, or a POSIX rule such as `CET-1CEST,M3.5.0,M10.5.0/3`; what nobody knows is UTC,
+    /// as in C. `None`: the system's zone. Reads the system's zone files.
     pub fn local(tz: Option<&str>) -> Self {
-        let local = match tz.map(|tz| tz.trim_start_matches(':')) {
-            None => TimeZone::system(),
-            Some("") => TimeZone::UTC,
-            Some(tz) => TimeZone::get(tz)
-                .or_else(|_| TimeZone::posix(tz))
-                // As the C library does with a rule it cannot read.
-                .unwrap_or(TimeZone::UTC),
+        let local = match tz {
+            Some(tz) => named(tz.strip_prefix(':').unwrap_or(tz)),
+            None => TimeZone::try_system().ok(),
         };
-        Self { local, fixed: None }
+        Self {
+            local: local.unwrap_or(TimeZone::UTC),
+            log: None,
+        }
     }
 
-    /// This zone, with dates read as `logtimezone` says: an abbreviation, an offset, or both.
-    ///
-    /// # Errors
-    /// When it is none of these.
+    /// The zone of a `logtimezone` in a place where the clocks show UTC: an abbreviation such as
+    /// `CET` (at its fixed offset), an offset such as `+01`, `+0100` or `+01:00`, or both, which
+    /// are added.
+    pub fn parse(logtimezone: &str) -> Result<Self, DateError> {
+        Self {
+            local: TimeZone::UTC,
+            log: None,
+        }
+        .with_offset(logtimezone)
+    }
+
+    /// The same place, but lines that name no zone are in `logtimezone`, see [`Self::parse`].
     pub fn with_offset(&self, logtimezone: &str) -> Result<Self, DateError> {
-        let fixed = offset(logtimezone).ok_or_else(|| DateError::Zone(logtimezone.to_owned()))?;
+        let offset = fixed_offset(logtimezone).ok_or_else(|| DateError::Zone {
+            zone: logtimezone.into(),
+        })?;
         Ok(Self {
             local: self.local.clone(),
-            fixed: Some(fixed),
+            log: Some(offset),
         })
     }
 
+    /// Local time's zone.
     pub const fn time_zone(&self) -> &TimeZone {
         &self.local
     }
-
-    pub(super) const fn fixed(&self) -> Option<i32> {
-        self.fixed
-    }
-
-    /// Local civil time.
-    pub(super) fn civil(&self, time: Time) -> Option<DateTime> {
-        let timestamp = jiff::Timestamp::from_microsecond(time.micros()).ok()?;
-        Some(self.local.to_datetime(timestamp))
-    }
-
-    /// The moment of a local civil time. In the hour that clocks skip, the time it would have been
-    /// had they not been put forward; in the hour they repeat, the second one, as C's `mktime` does
-    /// when it is not told.
-    pub(super) fn moment(&self, civil: DateTime) -> Option<Time> {
-        use jiff::tz::AmbiguousOffset;
-        let ambiguous = self.local.to_ambiguous_timestamp(civil);
-        let timestamp = match ambiguous.offset() {
-            AmbiguousOffset::Fold { .. } => ambiguous.later(),
-            AmbiguousOffset::Gap { .. } | AmbiguousOffset::Unambiguous { .. } => {
-                ambiguous.compatible()
-            }
-        };
-        Some(Time::from_micros(timestamp.ok()?.as_microsecond()))
-    }
 }
 
-/// Minutes east of UTC for `ABBR`, `+HH`, `+HHMM`, `+HH:MM` or `ABBR+HHMM`.
-pub(super) fn offset(text: &str) -> Option<i32> {
-    let digits = text.find(['+', '-']).unwrap_or(text.len());
-    let (name, shift) = text.split_at(digits);
-    if text.is_empty() {
-        return None;
+/// A `TZ` in glibc's order: file, name, rule.
+fn named(tz: &str) -> Option<TimeZone> {
+    if tz.is_empty() {
+        return Some(TimeZone::UTC);
     }
-    let base = if name.is_empty() {
-        0
-    } else {
-        abbreviation(name)?
+    if tz.starts_with('/') {
+        let data = std::fs::read(tz).ok()?;
+        return TimeZone::tzif(tz, &data).ok();
+    }
+    let rule = || TimeZone::posix(tz).ok();
+    let rule_by_default = || TimeZone::posix(&format!("{tz}{DEFAULT_RULES}")).ok();
+    db().get(tz).ok().or_else(rule).or_else(rule_by_default)
+}
+
+/// Minutes east of UTC of `(abbreviation)(offset)`, both optional, the offset `±HH`, `±HHMM` or
+/// `±HH:MM`.
+pub(super) fn fixed_offset(zone: &str) -> Option<i32> {
+    let letters = zone
+        .find(|c: char| !c.is_ascii_uppercase())
+        .unwrap_or(zone.len());
+    let (abbreviation, offset) = zone.split_at(letters);
+    let base = match abbreviation {
+        "" => 0,
+        name => abbreviations::offset(name)?,
     };
-    Some(
-        base + if shift.is_empty() {
-            0
-        } else {
-            shift_minutes(shift)?
-        },
-    )
-}
-
-fn shift_minutes(shift: &str) -> Option<i32> {
-    let (sign, digits) = match shift.strip_prefix('-') {
+    if offset.is_empty() {
+        return Some(base);
+    }
+    let (sign, digits) = match offset.strip_prefix('-') {
         Some(digits) => (-1, digits),
-        None => (1, shift.strip_prefix('+')?),
+        None => (1, offset.strip_prefix('+')?),
     };
-    let digits = match digits.as_bytes() {
-        [_, _, b':', _, _] => digits.replace(':', ""),
-        _ => digits.to_owned(),
+    let (hours, minutes) = match digits.as_bytes() {
+        [_, _] => (digits, "0"),
+        [_, _, b':', _, _] => (&digits[..2], &digits[3..]),
+        [_, _, _, _] => (digits.get(..2)?, digits.get(2..)?),
+        _ => return None,
     };
-    if !digits.bytes().all(|b| b.is_ascii_digit()) || !digits.starts_with(['0', '1']) {
+    let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if !plain(hours) || !plain(minutes) || !digits.starts_with(['0', '1']) {
         return None;
     }
-    match digits.len() {
-        2 => Some(sign * digits.parse::<i32>().ok()? * 60),
-        4 => {
-            let number: i32 = digits.parse().ok()?;
-            Some(sign * (number / 100 * 60 + number % 100))
-        }
-        _ => None,
+    let minutes = hours.parse::<i32>().ok()? * 60 + minutes.parse::<i32>().ok()?;
+    Some(base + sign * minutes)
+}
+
+/// A stretch of time in which the clocks are not changed.
+#[derive(Clone, Copy, Debug)]
+struct Stretch {
+    /// Seconds since the epoch: from, and up to.
+    from: i64,
+    until: i64,
+    /// Seconds east of UTC.
+    offset: i64,
+}
+
+impl Stretch {
+    /// Knows nothing.
+    const NONE: Self = Self {
+        from: 0,
+        until: 0,
+        offset: 0,
+    };
+
+    fn around(zone: &TimeZone, epoch: i64) -> Option<Self> {
+        let at = Timestamp::from_second(epoch).ok()?;
+        let next = Timestamp::from_second(epoch + 1).ok()?;
+        let second = |found: jiff::tz::TimeZoneTransition<'_>| found.timestamp().as_second();
+        Some(Self {
+            from: zone.preceding(next).next().map_or(i64::MIN / 2, second),
+            until: zone.following(at).next().map_or(i64::MAX / 2, second),
+            offset: i64::from(zone.to_offset(at).seconds()),
+        })
+    }
+
+    fn holds(&self, epoch: i64) -> bool {
+        (self.from..self.until).contains(&epoch)
     }
 }
 
-fn abbreviation(name: &str) -> Option<i32> {
-    ABBREVIATIONS
-        .iter()
-        .find(|(_, names)| names.split(' ').any(|known| known == name))
-        .map(|(minutes, _)| *minutes)
+/// Civil times within so many seconds of a clock change are worked out step by step: no two
+/// offsets of one place are further apart.
+const NEAR_CHANGE: i64 = 2 * DAY;
+
+/// How often `mktime` tries before it gives up.
+const PROBES: u32 = 6;
+
+/// One detector's use of a [`Zone`].
+#[derive(Debug)]
+pub(super) struct Clock {
+    zone: Zone,
+    /// Where the current time was last.
+    now: Stretch,
+    /// Where the last line's time was.
+    line: Stretch,
+    /// The seconds from civil time to UTC that `mktime` found last and tries first: in the hour
+    /// that comes twice a year, this decides which of the two is meant.
+    guess: i64,
 }
 
-/// Minutes east of UTC, and who calls that his own: fixed offsets, without summer time. Some names
-/// stand for several zones in the world; here they mean what fail2ban takes them for.
-const ABBREVIATIONS: &[(i32, &str)] = &[
-    (-720, "Y"),
-    (-660, "X NUT SST"),
-    (-600, "W CKT HAST HST TAHT TKT"),
-    (-570, "MART MIT"),
-    (-540, "V AKST GAMT GIT HADT HNY"),
-    (-480, "U AKDT CIST HAY HNP PST PT"),
-    (-420, "T HAP HNR MST PDT"),
-    (-360, "S CST EAST GALT HAR HNC MDT"),
-    (-300, "R CDT COT EASST ECT EST ET HAC HNE PET"),
-    (-270, "HLV VET"),
-    (-240, "Q AST BOT CLT COST EDT FKT GYT HAE HNA PYT"),
-    (-210, "HNT NST NT"),
-    (
-        -180,
-        "P ADT ART BRT CLST FKST GFT HAA PMST PYST SRT UYT WGT",
-    ),
-    (-150, "HAT NDT"),
-    (-120, "O BRST FNT PMDT UYST WGST"),
-    (-60, "N AZOT CVT EGT"),
-    (0, "Z EGST GMT UTC WET WT"),
-    (60, "A CET DFT WAT WEDT WEST"),
-    (120, "B CAT CEDT CEST EET SAST WAST"),
-    (180, "C EAT EEDT EEST IDT MSK"),
-    (210, "IRST"),
-    (240, "D AMT AZT GET GST KUYT MSD MUT RET SAMT SCT"),
-    (270, "AFT IRDT"),
-    (
-        300,
-        "E AMST AQTT AZST HMT MAWT MVT PKT TFT TJT TMT UZT YEKT",
-    ),
-    (330, "SLT"),
-    (345, "NPT"),
-    (360, "F ALMT BIOT BTT IOT KGT NOVT OMST YEKST"),
-    (390, "CCT MMT"),
-    (420, "G CXT DAVT HOVT ICT KRAT NOVST OMSST THA WIB"),
-    (
-        480,
-        "H ACT AWST BDT BNT CAST HKT IRKT KRAST MYT PHT SGT ULAT WITA WST",
-    ),
-    (540, "I AWDT IRKST JST KST PWT TLT WDT WIT YAKT"),
-    (570, "ACST"),
-    (600, "K AEST ChST PGT VLAT YAKST YAPT"),
-    (630, "ACDT LHST"),
-    (660, "L AEDT LHDT MAGT NCT PONT SBT VLAST VUT"),
-    (690, "NFT"),
-    (
-        720,
-        "M ANAST ANAT FJT GILT MAGST MHT NZST PETST PETT TVT WFT",
-    ),
-    (780, "FJST NZDT"),
-];
+impl Clock {
+    pub(super) fn new(zone: Zone) -> Self {
+        Self {
+            zone,
+            now: Stretch::NONE,
+            line: Stretch::NONE,
+            guess: 0,
+        }
+    }
+
+    /// Seconds east of UTC that a line without a zone has, if that is fixed.
+    pub(super) fn log_offset(&self) -> Option<i64> {
+        self.zone.log.map(|minutes| i64::from(minutes) * 60)
+    }
+
+    /// What the local clocks show at a moment near the current time.
+    pub(super) fn civil(&mut self, epoch: i64) -> i64 {
+        if !self.now.holds(epoch) {
+            self.now = Stretch::around(&self.zone.local, epoch).unwrap_or(Stretch::NONE);
+        }
+        epoch.saturating_add(self.now.offset)
+    }
+
+    /// The moment at which local clocks show `civil`; C's `mktime` with `tm_isdst` -1.
+    pub(super) fn epoch(&mut self, civil: i64) -> Option<i64> {
+        let epoch = civil - self.line.offset;
+        let inside =
+            self.line.from.saturating_add(NEAR_CHANGE)..self.line.until.saturating_sub(NEAR_CHANGE);
+        if inside.contains(&epoch) {
+            self.guess = -self.line.offset;
+            return Some(epoch);
+        }
+        let epoch = self.mktime(civil)?;
+        self.line = Stretch::around(&self.zone.local, epoch).unwrap_or(Stretch::NONE);
+        Some(epoch)
+    }
+
+    /// glibc's way: start from the offset found last, correct by the error that the reverse
+    /// conversion shows. In the hour that clocks skip, that swings between two moments, and the
+    /// one in summer time is taken.
+    fn mktime(&mut self, civil: i64) -> Option<i64> {
+        let mut epoch = civil + self.guess;
+        let (mut last, mut before_last) = (epoch, epoch);
+        let mut last_dst = false;
+        for _ in 0..PROBES {
+            let at = Timestamp::from_second(epoch).ok()?;
+            let info = self.zone.local.to_offset_info(at);
+            let dst = info.dst().is_dst();
+            let error = civil - (epoch + i64::from(info.offset().seconds()));
+            let swings = epoch == before_last && epoch != last && last_dst <= dst;
+            if error == 0 || swings {
+                self.guess = epoch - civil;
+                return Some(epoch);
+            }
+            (before_last, last, last_dst) = (last, epoch, dst);
+            epoch += error;
+        }
+        None
+    }
+}
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn offsets_in_every_form() {
-        let cases = [
-            ("UTC", Some(0)),
-            ("CET", Some(60)),
-            ("+0530", Some(330)),
-            ("-05", Some(-300)),
-            ("-03:30", Some(-210)),
-            ("UTC+0200", Some(120)),
-            ("EST-0100", Some(-360)),
-            ("ABCDE", None),
-            ("+3000", None),
-            ("", None),
-            ("+1", None),
-        ];
-        for (text, minutes) in cases {
-            assert_eq!(offset(text), minutes, "{text}");
-        }
-    }
-
-    #[test]
-    fn no_abbreviation_stands_twice() {
-        let mut all: Vec<&str> = ABBREVIATIONS
-            .iter()
-            .flat_map(|(_, n)| n.split(' '))
-            .collect();
-        let count = all.len();
-        all.sort_unstable();
-        all.dedup();
-        assert_eq!(all.len(), count);
-    }
-}
+mod tests;

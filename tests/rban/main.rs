@@ -4,6 +4,7 @@ mod article;
 mod badinput;
 mod bench;
 mod config_stream;
+mod date_reference;
 mod drivers;
 mod filter;
 mod firewall;
