@@ -233,7 +233,7 @@ impl Dice {
 
     /// A number up to `most`, now and then one beyond it.
     fn number(&mut self, least: u64, most: u64) -> u64 {
-        match self.roll(40) {
+        match self.roll(150) {
             0 => 0,
             1 => most + 1 + self.roll(8),
             _ => least + self.roll(most - least + 1),
@@ -244,7 +244,7 @@ impl Dice {
         const MONTHS: [&str; 12] = [
             "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
         ];
-        let year = 1999 + self.roll(32);
+        let year = 2000 + self.roll(29) + self.roll(40) / 39;
         let month = self.number(1, 12);
         let name = MONTHS[(month as usize + 11) % 12];
         let (day, hour) = (self.number(1, 31), self.number(0, 23));
@@ -406,33 +406,120 @@ const ZONES: &[&str] = &[
     "Australia/Lord_Howe",
 ];
 
-#[test]
-fn lines_of_every_format_mixed_are_judged_as_by_fail2ban() {
-    let mut dice = Dice(1);
+/// Lives of detectors, each with lines of its own at moments of its own.
+fn lives(
+    dice: &mut Dice,
+    count: usize,
+    mut line: impl FnMut(&mut Dice, usize) -> String,
+) -> Vec<Case> {
     let mut cases = Vec::new();
-    for round in 0..160 {
+    for round in 0..count {
         let mut now = MOMENTS[round % MOMENTS.len()] as f64;
         let mut lines = Vec::new();
-        let usual: Vec<String> = (0..3).map(|_| dice.line()).collect();
-        for _ in 0..40 {
+        for _ in 0..60 {
             now += dice.roll(40) as f64 * 0.37;
-            if dice.roll(12) == 0 {
+            if dice.roll(20) == 0 {
                 now += 400.0;
             }
-            let line = if dice.often() {
-                usual[dice.roll(3) as usize].clone()
-            } else {
-                dice.line()
-            };
-            lines.push((line, now));
+            lines.push((line(dice, round), now));
         }
         let mut case = Case::new(None, lines);
         case.tz = ZONES[round % ZONES.len()];
         case.logtimezone = [None, None, Some("CET"), Some("-0330"), Some("UTC+0100")][round % 5];
-        if round % 4 == 3 {
+        if round % 7 == 3 {
             case.datepattern = Some("{^LN-BEG}".into());
         }
         cases.push(case);
+    }
+    cases
+}
+
+#[test]
+fn lines_of_every_format_with_all_sorts_of_surroundings_are_dated_alike() {
+    compare(&lives(&mut Dice(1), 150, |dice, _| dice.line()));
+}
+
+#[test]
+fn logs_that_mix_formats_learn_the_same_order() {
+    // A log has a few kinds of lines, each with its date at a place of its own, and some have
+    // another date in the message.
+    const BEFORE: [&str; 9] = [
+        "",
+        "",
+        "[",
+        "- ",
+        "x: ",
+        "host: ",
+        "é é ",
+        "a longer one: ",
+        "(((",
+    ];
+    let mut shapes: Vec<(u64, &str, &str)> = Vec::new();
+    let mut known = usize::MAX;
+    let cases = lives(&mut Dice(2), 150, |dice, round| {
+        if known != round {
+            known = round;
+            shapes.clear();
+            for _ in 0..2 + dice.roll(3) {
+                let after = dice.pick(&["", " x", "]", ": y", " of T"]);
+                shapes.push((dice.0, dice.pick(&BEFORE), after));
+            }
+        }
+        let kind = dice.roll(4).min(dice.roll(4)) as usize % shapes.len();
+        let (seed, before, after) = &mut shapes[kind];
+        // The same format again, mostly: its dice start where they did, but for the date's numbers.
+        let mut own = Dice(*seed);
+        if dice.roll(30) == 0 {
+            *seed = dice.0;
+        }
+        let date = own.date();
+        let second = if after.contains('T') {
+            dice.date()
+        } else {
+            String::new()
+        };
+        format!("{before}{date}{}", after.replace('T', &second))
+    });
+    compare(&cases);
+}
+
+#[test]
+fn local_times_around_clock_changes_are_what_mktime_makes_of_them() {
+    // Each zone with the days (UTC) its clocks change on, spring and autumn.
+    let changes: [(&str, &[i64]); 7] = [
+        (CET, &[1_111_885_200, 1_130_634_000]),
+        ("Europe/Berlin", &[1_111_885_200, 1_130_634_000]),
+        ("America/New_York", &[1_112_511_600, 1_130_652_000]),
+        ("EST5EDT", &[1_112_511_600, 1_130_652_000]),
+        ("Australia/Lord_Howe", &[1_130_599_800, 1_111_849_200]),
+        ("Europe/Dublin", &[1_111_885_200, 1_130_634_000]),
+        // A day was skipped; the rules were not those of summer time.
+        ("Pacific/Apia", &[1_325_239_200, 1_316_872_800]),
+    ];
+    let mut dice = Dice(3);
+    let mut cases = Vec::new();
+    for (tz, days) in changes {
+        for _ in 0..8 {
+            let mut lines = Vec::new();
+            for _ in 0..40 {
+                let day = days[dice.roll(2) as usize] + (dice.roll(2 * 86_400) as i64 - 86_400);
+                let at = if dice.often() {
+                    day
+                } else {
+                    day + 120 * 86_400
+                };
+                let stamp = jiff::Timestamp::from_second(at).expect("a moment");
+                let shift = jiff::tz::offset(dice.roll(25) as i8 - 12);
+                let text = shift
+                    .to_datetime(stamp)
+                    .strftime("%Y-%m-%d %H:%M:%S x")
+                    .to_string();
+                lines.push((text, NOON as f64));
+            }
+            let mut case = Case::new(None, lines);
+            case.tz = tz;
+            cases.push(case);
+        }
     }
     compare(&cases);
 }
