@@ -30,6 +30,15 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) fn new(settings: ActionSettings, native: bool) -> Self {
+        Self::build(settings, native, DEFAULT_PATH)
+    }
+
+    /// Where programs are looked for in `path`.
+    pub(crate) fn with_path(settings: ActionSettings, path: &str) -> Self {
+        Self::build(settings, true, path)
+    }
+
+    fn build(settings: ActionSettings, native: bool, path: &str) -> Self {
         let reports = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&reports);
         let spec = ActionSpec {
@@ -37,7 +46,7 @@ impl Lab {
             settings,
             native,
             ipv6: true,
-            path: DEFAULT_PATH.into(),
+            path: path.into(),
             facts: Arc::new(Jail),
             drivers: Drivers::default(),
         };
@@ -49,6 +58,10 @@ impl Lab {
 
     pub(crate) fn send(&self, job: Job) {
         assert!(self.worker.send(job));
+        self.settle();
+    }
+
+    pub(crate) fn settle(&self) {
         assert!(self.worker.settle(LONG), "{:#?}", self.log());
     }
 
@@ -58,6 +71,10 @@ impl Lab {
 
     pub(crate) fn unban(&self, address: &str) {
         self.send(Job::Unban(ban(address)));
+    }
+
+    pub(crate) fn reports(&self) -> Vec<Report> {
+        self.reports.lock().expect("no panic").clone()
     }
 
     pub(crate) fn log(&self) -> Vec<String> {

@@ -1,11 +1,13 @@
 //! Actions against the real kernel, each test in a network namespace of its own.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rban::action::Job;
 use rban::model::ActionSettings;
 
-use crate::bench::{LONG, Lab};
+use crate::bench::{LONG, Lab, ban, settings};
 use crate::stock;
-use crate::support::{in_namespace, said};
+use crate::support::{has, in_namespace, said};
 
 /// All that the firewall holds; counters and handles would differ from run to run.
 fn firewall() -> String {
@@ -46,9 +48,18 @@ fn life(settings: &ActionSettings, native: bool) -> Vec<(&'static str, String)> 
     in_namespace(|| {
         let lab = Lab::new(settings.clone(), native);
         let mut stages = vec![("start", firewall())];
-        for address in ["192.0.2.1", "198.51.100.7", "2001:db8::1", "2001:db8::2"] {
-            lab.ban(address);
+        // All at once, so that what can go in one batch does.
+        let many = [
+            "192.0.2.1",
+            "198.51.100.7",
+            "2001:db8::1",
+            "2001:db8::2",
+            "192.0.2.2",
+        ];
+        for address in many {
+            lab.worker.send(Job::Ban(ban(address)));
         }
+        lab.settle();
         stages.push(("bans", firewall()));
         lab.unban("192.0.2.1");
         lab.unban("2001:db8::1");
@@ -57,9 +68,13 @@ fn life(settings: &ActionSettings, native: bool) -> Vec<(&'static str, String)> 
         stages.push(("flush", firewall()));
         lab.ban("203.0.113.9");
         stages.push(("ban again", firewall()));
+        lab.assert_quiet();
+        // Sets of hosts refuse networks, whoever asks.
+        lab.ban("198.51.100.0/24");
+        lab.ban("2001:db8:1::/48");
+        stages.push(("networks", firewall()));
         assert!(lab.worker.stop(LONG));
         stages.push(("stop", firewall()));
-        lab.assert_quiet();
         stages
     })
 }
@@ -75,17 +90,126 @@ fn stock_actions_leave_the_same_firewall_natively_and_by_shell() {
         for (native, shell) in native.iter().zip(&shell) {
             assert_eq!(native, shell, "{action}");
         }
+        let holds = |stage: usize, address: &str| native[stage].1.contains(address);
         assert!(
-            native[1].1.contains("192.0.2.1"),
+            holds(1, "192.0.2.1") && holds(1, "2001:db8::2"),
             "{action}: {}",
             native[1].1
         );
         assert!(
-            !native[2].1.contains("192.0.2.1"),
+            !holds(2, "192.0.2.1") && holds(2, "2001:db8::2"),
             "{action}: {}",
             native[2].1
         );
-        let worker = in_namespace(|| Lab::new(settings.clone(), true));
-        assert_eq!(worker.worker.ways().to_string(), *way, "{action}");
+        let lab = in_namespace(|| Lab::new(settings.clone(), true));
+        assert_eq!(lab.worker.ways().to_string(), *way, "{action}");
     }
+}
+
+/// A table of our own with one set, of hosts or of intervals.
+fn one_set(definition: &str) -> ActionSettings {
+    let start = format!("nft add table inet lab && nft add set inet lab four '{{ {definition} }}'");
+    settings(&[
+        ("actionstart", &start),
+        ("actionstop", "nft delete table inet lab"),
+        ("actioncheck", "nft list set inet lab four >/dev/null"),
+        ("actionban", "nft add element inet lab four { <ip> }"),
+        ("actionunban", "nft delete element inet lab four { <ip> }"),
+    ])
+}
+
+/// How many elements the set holds.
+fn elements() -> usize {
+    said("nft list set inet lab four").matches("10.").count()
+}
+
+fn burst(lab: &Lab, count: u32) {
+    for n in 0..count {
+        let address = std::net::Ipv4Addr::from_bits(0x0a00_0000 + n);
+        assert!(lab.worker.send(Job::Ban(ban(&address.to_string()))));
+    }
+    lab.settle();
+}
+
+#[test]
+fn a_burst_goes_in_whole_also_into_a_set_of_intervals() {
+    if !has(&["nft"]) {
+        return;
+    }
+    for definition in ["type ipv4_addr;", "type ipv4_addr; flags interval;"] {
+        in_namespace(|| {
+            let lab = Lab::new(one_set(definition), true);
+            burst(&lab, 12_000);
+            // Neighbours of a set of intervals are shown as one: count through the kernel.
+            let shown = said("nft list set inet lab four");
+            assert!(
+                shown.contains("10.0.0.0") && shown.contains("10.0.46.223"),
+                "{definition}"
+            );
+            lab.assert_quiet();
+            for n in 0..12_000 {
+                let address = std::net::Ipv4Addr::from_bits(0x0a00_0000 + n);
+                lab.worker.send(Job::Unban(ban(&address.to_string())));
+            }
+            lab.settle();
+            assert_eq!(elements(), 0);
+            lab.assert_quiet();
+        });
+    }
+}
+
+#[test]
+fn one_refused_element_never_loses_the_batch() {
+    if !has(&["nft"]) {
+        return;
+    }
+    in_namespace(|| {
+        let lab = Lab::new(one_set("type ipv4_addr; size 500;"), true);
+        burst(&lab, 510);
+        assert_eq!(elements(), 500, "as many as there is room for");
+        let failed = lab
+            .log()
+            .iter()
+            .filter(|l| l.contains("Failed to execute ban"))
+            .count();
+        assert_eq!(failed, 10);
+    });
+}
+
+#[test]
+fn a_ruleset_that_does_not_stand_still_gets_every_ban_all_the_same() {
+    if !has(&["nft"]) {
+        return;
+    }
+    in_namespace(|| {
+        let lab = Lab::new(one_set("type ipv4_addr;"), true);
+        lab.send(Job::Start);
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Acquire) {
+                    said("nft add table ip other; nft add chain ip other c; nft delete table ip other");
+                }
+            });
+            for n in 0..300 {
+                lab.ban(&format!("10.0.{}.{}", n / 200, n % 200));
+            }
+            done.store(true, Ordering::Release);
+        });
+        assert_eq!(elements(), 300);
+        lab.assert_quiet();
+    });
+}
+
+#[test]
+fn a_set_of_something_else_is_reported_and_left_alone() {
+    if !has(&["nft"]) {
+        return;
+    }
+    in_namespace(|| {
+        let lab = Lab::new(one_set("type inet_service;"), true);
+        lab.ban("10.0.0.1");
+        assert!(lab.worker.last_error().is_some(), "{:#?}", lab.log());
+        assert!(!said("nft list ruleset").contains("elements"));
+    });
 }

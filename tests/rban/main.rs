@@ -16,6 +16,7 @@ mod packets;
 mod pattern;
 mod reference;
 mod samples;
+mod scripts;
 mod stock;
 mod store;
 mod support;

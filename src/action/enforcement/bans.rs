@@ -228,7 +228,12 @@ impl Enforcement {
         let ids: Vec<FailId> = failed.iter().map(|(step, _)| step.ban.id.clone()).collect();
         let may_repair = !unban || self.options.repair_on_unban;
         let refusal = "Invariant check failed. Unban is impossible.";
-        match self.check_scope(scope, may_repair.then_some(&ids), refusal) {
+        let verdict = if self.abort.is_on() {
+            Verdict::Broken("the action is being stopped".to_owned())
+        } else {
+            self.check_scope(scope, may_repair.then_some(&ids), refusal)
+        };
+        match verdict {
             Verdict::Sane => {
                 for (step, _) in &failed {
                     self.by_shell(step);
