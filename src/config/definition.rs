@@ -88,14 +88,12 @@ impl Definition {
         Ok(())
     }
 
-    /// Reads what else `[Definition]` and `[DEFAULT]` hold, without the caller's variables.
+    /// Reads what else `[Definition]` holds, without the caller's variables.
     pub(super) fn read_rest(&mut self) -> Result<(), Complaint> {
         if !self.merged.has_section(DEFINITION) {
             return Ok(());
         }
-        let mut names = self.merged.option_names(DEFINITION);
-        names.extend(self.merged.option_names(DEFAULT));
-        for name in names {
+        for name in self.merged.option_names(DEFINITION) {
             if !self.options.contains(&name)
                 && let Some(value) = self.value(DEFINITION, &name, false)?
             {

@@ -94,14 +94,11 @@ impl Merged {
         self.texts(section, option)?.iter().rev().nth(1)?.as_str()
     }
 
-    /// Whether any option of the section was set by more than one layer.
+    /// Whether the section was written more than once, so that there is something known of it.
     pub(super) fn has_known(&self, section: &str) -> bool {
-        let options = self.sections.get(section).and_then(Value::as_dict);
-        options.is_some_and(|options| {
-            options
-                .values()
-                .any(|texts| texts.as_array().is_some_and(|texts| texts.len() > 1))
-        })
+        let sections = self.files.iter().flat_map(|file| &file.ini.sections);
+        let mut same = sections.filter(|found| plain(&found.name).0 == section);
+        same.nth(1).is_some()
     }
 
     /// Where a section's own option was last set.
