@@ -17,7 +17,7 @@ use super::options::{ACTION, FILTER, JAIL, find, nearest};
 use super::ordered::Ordered;
 use super::scope::Scope;
 use super::spec::{self, Spec};
-use super::values::{shown, truth};
+use super::values::{shown, strip, truth};
 use crate::model::Origin;
 
 /// Tags an action keeps for the moment it runs, whatever the configuration says.
@@ -85,7 +85,8 @@ impl Config<'_> {
     /// The name of a jail's filter, without arguments; empty where it has none.
     pub(super) fn filter_name(&self, jail: &str) -> Result<String, Complaint> {
         let text = self.jail_text(jail, "filter")?.unwrap_or_default();
-        Ok(Spec::parse(&text).map_or(text, |spec| spec.name))
+        let name = text.split('[').next().unwrap_or_default();
+        Ok(strip(name).to_owned())
     }
 
     fn jail_text(&self, jail: &str, option: &str) -> Result<Option<String>, Complaint> {
@@ -215,7 +216,7 @@ impl Config<'_> {
         };
         Complaint::error(
             format!(
-                "expected a {kind} '{0}', found no {0}.conf or .local in {1}",
+                "expected the {kind} '{0}', found no {0}.conf or .local in {1}",
                 shown(name),
                 folders.join(" or ")
             ),

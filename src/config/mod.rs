@@ -363,6 +363,12 @@ impl<'t> Config<'t> {
                     "Jail '{name}' skipped, because of wrong configuration: {}",
                     complaint.problem
                 );
+                // A bad line of the jail's section has been told when the file was read.
+                complaints.retain(|told| {
+                    told.jail.is_some()
+                        || told.origin != complaint.origin
+                        || told.advice != complaint.advice
+                });
                 complaints.push(complaint);
                 return Outcome::Skipped(why);
             }

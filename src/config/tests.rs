@@ -1,1 +1,0 @@
-//! Configurations as stories: files in, settings and complaints out.
