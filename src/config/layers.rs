@@ -6,7 +6,7 @@
 //! over raw text, `section → option → [text]`, and the layers are *admerged*: figment keeps the
 //! texts of all layers in one list, lowest first, each with its layer's tag. The last text of a
 //! list counts; the one before it is what fail2ban calls `known/option`. Interpolation happens on
-//! top, when a value is asked for ([`super::scope`]).
+//! top, when a value is asked for (`scope`).
 
 use std::collections::HashSet;
 use std::rc::Rc;

@@ -122,8 +122,7 @@ pub(super) const ACTION: &[Known] = &[
     known("native", Kind::Bool, None),
 ];
 
-/// Names a `jail.conf` may hold for `%(…)s` alone; every stock file's are here, so that none of
-/// them is taken for a mistake even where a jail does not use it.
+/// Names a `jail.conf` may hold for `%(…)s` alone, which most jails come to use.
 pub(super) const HELPERS: &[&str] = &[
     "mode",
     "port",
@@ -135,32 +134,22 @@ pub(super) const HELPERS: &[&str] = &[
     "sender",
     "sendername",
     "mta",
+];
+
+/// Further such names in stock files, so that none of them is taken for a mistake even where no
+/// jail uses it.
+const SELDOM_HELPERS: &[&str] = &[
+    "blocktype",
+    "returntype",
+    "logtype",
     "fail2ban_agent",
     "fail2ban_version",
     "fail2ban_confpath",
-    "blocktype",
-    "returntype",
-    "default_backend",
-    "logtype",
-    "returntype",
     "cfemail",
-    "cfapikey",
     "cftoken",
     "cfzone",
-    "cfuser",
-    "abuseipdb_apikey",
-    "abuseipdb_category",
-    "blocklist_de_apikey",
     "knocking_url",
     "roundcube_errors_log",
-    "name",
-    "dbpurgeage",
-    "usedns",
-    "timeout",
-    "prefregex",
-    "publickey",
-    "maillist",
-    "loglevel",
 ];
 
 /// Families of helper names: `sshd_log`, `sshd_backend`, `action_mwl`, `syslog_daemon`.
@@ -177,6 +166,7 @@ pub(super) const HELPER_FAMILIES: &[(&str, &str)] = &[
 /// Whether a `jail.conf` option of that name is nothing to wonder about.
 pub(super) fn is_helper(name: &str) -> bool {
     HELPERS.contains(&name)
+        || SELDOM_HELPERS.contains(&name)
         || HELPER_FAMILIES
             .iter()
             .any(|(start, end)| name.starts_with(start) && name.ends_with(end))

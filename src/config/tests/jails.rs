@@ -1,7 +1,7 @@
 //! One jail's settings, typed.
 
 use super::*;
-use crate::model::{LogPath, UseDns};
+use crate::model::{JailSettings, LogPath, UseDns};
 
 fn jail(text: &str) -> JailSettings {
     let text = format!("[sshd]\nenabled = true\n{text}");
