@@ -1,5 +1,6 @@
 //! Configurations as stories: files in, settings and complaints out.
 
+mod anything;
 mod complaints;
 mod jails;
 mod layering;
