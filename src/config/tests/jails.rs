@@ -184,6 +184,33 @@ fn actions_are_named_after_their_arguments() {
 }
 
 #[test]
+fn an_argument_stands_for_both_families_unless_one_is_named() {
+    let story = |arguments: &str| {
+        let loaded = Story::new()
+            .local(&format!("[sshd]\naction = kind[{arguments}]\n"))
+            .file(
+                "/etc/action.d/kind.conf",
+                "[Definition]\nactionban = <kind> <ip>\n\
+                 [Init]\nkind = four\n[Init?family=inet6]\nkind = six\n",
+            )
+            .loads();
+        let action = &loaded.jails[0].actions[0];
+        ["actionban", "kind", "kind?family=inet6"]
+            .map(|name| action.option(name).map(str::to_owned))
+    };
+    let told = |kinds: [&str; 2]| {
+        [
+            Some("<kind> <ip>".to_owned()),
+            Some(kinds[0].to_owned()),
+            Some(kinds[1].to_owned()),
+        ]
+    };
+    assert_eq!(story(""), told(["four", "six"]));
+    assert_eq!(story("kind=own"), told(["own", "own"]));
+    assert_eq!(story("kind=a, kind?family=inet6=b"), told(["a", "b"]));
+}
+
+#[test]
 fn python_actions_keep_their_file_and_arguments() {
     let story = Story::new()
         .local("[sshd]\naction = smtp.py[dest=\"a, b\", actname=mail]\n")
