@@ -114,7 +114,7 @@ pub fn seconds(text: &str) -> Result<Number, DurationError> {
     if let Some(plain) = plain_number(text) {
         return Ok(plain);
     }
-    let tokens = tokens(text)?;
+    let tokens = tokens(&rewritten(text))?;
     let mut parser = Parser {
         tokens: &tokens,
         depth: 0,
@@ -160,53 +160,73 @@ enum Token {
     Close,
 }
 
-/// Numbers and operators; unit words become `* number`, and white space between two digits a `+`.
-fn tokens(text: &str) -> Result<Vec<Token>, DurationError> {
-    let mut found: Vec<Token> = Vec::new();
+/// fail2ban's rewriting: `1d12h` → `1d 12h` → `1*86400 12*3600` → `1*86400+12*3600`.
+fn rewritten(text: &str) -> String {
+    let mut found = String::with_capacity(text.len() * 2);
     let mut rest = text;
-    let mut gap = true;
+    let mut before = None;
     while let Some(c) = rest.chars().next() {
-        let before = found.last().copied();
-        let after_number = matches!(before, Some(Token::Number(_)));
-        let length = match c {
-            c if c.is_whitespace() => {
-                gap = true;
-                rest = &rest[c.len_utf8()..];
-                continue;
+        let mut length = c.len_utf8();
+        if c.is_ascii_digit() && before.is_some_and(|c: char| c.is_ascii_alphabetic()) {
+            found.push(' ');
+        }
+        let may_be_unit = found.ends_with(|c: char| c.is_numeric() || c.is_whitespace());
+        match may_be_unit.then(|| unit_at(rest)).flatten() {
+            Some((factor, unit_length)) => {
+                length = unit_length;
+                found.push_str(&format!("*{factor}"));
             }
-            '0'..='9' | '.' => {
-                let (number, length) = number(rest)?;
-                if after_number && gap {
-                    found.push(Token::Plus);
-                } else if after_number {
-                    return Err(wrong("two numbers run together"));
-                }
-                found.push(Token::Number(number));
-                length
-            }
-            c if c.is_ascii_alphabetic() => {
-                let length = rest
-                    .find(|c: char| !c.is_ascii_alphabetic())
-                    .unwrap_or(rest.len());
-                let unit = unit(&rest[..length]).ok_or(wrong("an unknown unit is in it"))?;
-                if !after_number || rest[length..].starts_with('_') {
-                    return Err(wrong("a unit follows no number"));
-                }
-                found.push(Token::Times);
-                found.push(Token::Number(unit));
-                // `1d12h` is `1d 12h`.
-                gap = true;
-                rest = &rest[length..];
-                continue;
+            None => found.push(c),
+        }
+        before = rest[..length].chars().next_back();
+        rest = &rest[length..];
+    }
+    joined(&found)
+}
+
+/// Puts a `+` for the white space between two digits; a digit is joined to one side only.
+fn joined(text: &str) -> String {
+    let mut found = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(gap) = rest.find(char::is_whitespace) {
+        let after = rest[gap..].trim_start();
+        let left = rest[..gap].ends_with(|c: char| c.is_ascii_digit());
+        match after.chars().next() {
+            Some(digit) if left && digit.is_ascii_digit() => {
+                found.push_str(&rest[..gap]);
+                found.push('+');
+                found.push(digit);
+                rest = &after[1..];
             }
             _ => {
-                let (token, length) = operator(rest)?;
-                found.push(token);
-                length
+                let end = rest.len() - after.len();
+                found.push_str(&rest[..end]);
+                rest = after;
             }
+        }
+    }
+    found.push_str(rest);
+    found
+}
+
+/// The numbers and operators of a rewritten text.
+fn tokens(text: &str) -> Result<Vec<Token>, DurationError> {
+    let mut found: Vec<Token> = Vec::new();
+    let mut rest = text.trim_start();
+    while let Some(c) = rest.chars().next() {
+        let (token, length) = match c {
+            '0'..='9' | '.' => {
+                let (number, length) = number(rest)?;
+                (Token::Number(number), length)
+            }
+            c if c.is_alphabetic() => return Err(wrong("an unknown unit is in it")),
+            _ => operator(rest)?,
         };
-        gap = false;
-        rest = &rest[length..];
+        if let (Some(Token::Number(_)), Token::Number(_)) = (found.last(), token) {
+            return Err(wrong("two numbers have nothing between them"));
+        }
+        found.push(token);
+        rest = rest[length..].trim_start();
     }
     Ok(found)
 }
@@ -236,19 +256,16 @@ fn number(text: &str) -> Result<(Number, usize), DurationError> {
         .find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '_'))
         .unwrap_or(text.len());
     let written = &text[..length];
-    let between_digits = |part: &str| {
-        part.starts_with(|c: char| c.is_ascii_digit())
-            && part.ends_with(|c: char| c.is_ascii_digit())
-    };
-    let digits = &written.replace('_', "");
-    if digits.len() < length && !written.split('_').all(between_digits) {
+    let digit = |c: char| c.is_ascii_digit();
+    let between_digits =
+        |at| written[..at].ends_with(digit) && written[at + 1..].starts_with(digit);
+    if !memchr::memchr_iter(b'_', written.as_bytes()).all(between_digits) {
         return Err(wrong("an underscore stands beside no digit"));
     }
+    let digits = &written.replace('_', "");
     if digits.contains('.') {
-        // A unit needs a digit or a space before it: `1.h` is nothing to fail2ban.
-        let unit_next = text[length..].starts_with(|c: char| c.is_ascii_alphabetic());
-        if digits == "." || (digits.ends_with('.') && unit_next) {
-            return Err(wrong("a number ends in a point"));
+        if digits == "." {
+            return Err(wrong("a number is missing"));
         }
         let value = digits
             .parse()
@@ -262,11 +279,17 @@ fn number(text: &str) -> Result<(Number, usize), DurationError> {
     Ok((Number::Int(value), length))
 }
 
-fn unit(word: &str) -> Option<Number> {
-    UNITS
+/// The unit word at the text's start: what it multiplies by, and its length.
+fn unit_at(text: &str) -> Option<(Number, usize)> {
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let end = |c: char| !word(c) || c.is_ascii_digit();
+    let length = text.find(end).unwrap_or(text.len());
+    // `1d12h`: a digit behind a letter stands apart.
+    let unit = &text[..length];
+    let (_, factor) = UNITS
         .iter()
-        .find(|(names, _)| names.iter().any(|name| name.eq_ignore_ascii_case(word)))
-        .map(|(_, factor)| *factor)
+        .find(|(names, _)| names.iter().any(|name| name.eq_ignore_ascii_case(unit)))?;
+    Some((*factor, length))
 }
 
 /// Python's precedence: sum < product < sign < power.

@@ -17,6 +17,7 @@ use super::options::{ACTION, FILTER, JAIL, find, nearest};
 use super::ordered::Ordered;
 use super::scope::Scope;
 use super::spec::{self, Spec};
+use super::unknown::unknown_definition_options;
 use super::values::{shown, strip, truth};
 use crate::model::Origin;
 
@@ -165,7 +166,7 @@ impl Config<'_> {
 
     /// The merged files of a filter or action.
     pub(super) fn definition_files(&self, kind: &str, name: &str) -> Result<Rc<Merged>, Complaint> {
-        let base = if name.starts_with("./") {
+        let base = if name.starts_with("./") || name.starts_with('/') {
             name.to_owned()
         } else {
             format!("{kind}.d/{name}")
@@ -200,25 +201,35 @@ impl Config<'_> {
         if set.files.is_empty() {
             return Err(self.missing(kind, name));
         }
-        Ok(Rc::new(Merged::new(&[], set.files, Vec::new())))
+        let merged = Merged::new(&[], set.files, Vec::new());
+        let table = if kind == "filter" { FILTER } else { ACTION };
+        let unknown = unknown_definition_options(&merged, table);
+        self.later.borrow_mut().extend(unknown);
+        Ok(Rc::new(merged))
     }
 
     fn missing(&self, kind: &str, name: &str) -> Complaint {
-        let folders: Vec<String> = self
-            .library
-            .roots()
-            .map(|root| root.join(format!("{kind}.d")).display().to_string())
-            .collect();
-        let names = self.library.names(&format!("{kind}.d"), ".conf");
-        let advice = match nearest(name, names.iter().map(String::as_str)) {
-            Some(near) => format!("did you mean '{near}'?"),
-            None => format!("write {kind}.d/{name}.conf or name another {kind}"),
+        let folder = format!("{kind}.d");
+        let names = self.library.names(&folder, ".conf");
+        let near = nearest(name, names.iter().map(String::as_str));
+        let (place, advice) = if name.contains('/') {
+            (
+                String::new(),
+                format!("check the path, or name a file of {folder}"),
+            )
+        } else {
+            let roots = self.library.roots().map(|root| root.join(&folder));
+            let roots: Vec<String> = roots.map(|root| root.display().to_string()).collect();
+            let advice = match near {
+                Some(near) => format!("did you mean '{near}'?"),
+                None => format!("write {folder}/{}.conf or name another {kind}", shown(name)),
+            };
+            (format!(" in {}", roots.join(" or ")), advice)
         };
         Complaint::error(
             format!(
-                "expected the {kind} '{0}', found no {0}.conf or .local in {1}",
-                shown(name),
-                folders.join(" or ")
+                "expected the {kind} '{0}', found no {0}.conf or .local{place}",
+                shown(name)
             ),
             advice,
         )

@@ -214,11 +214,10 @@ impl<'t> Config<'t> {
 
     /// Every section that is a jail, switched on or not, in the order of the files.
     pub fn jail_names(&self) -> Vec<&str> {
-        let names = self.jails.section_names();
+        let no_jail = |name: &&str| *name == "INCLUDES" || name.starts_with("KNOWN/");
+        let mut names = self.jails.section_names();
+        names.retain(|name| !no_jail(name));
         names
-            .into_iter()
-            .filter(|name| *name != "INCLUDES")
-            .collect()
     }
 }
 

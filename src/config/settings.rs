@@ -5,13 +5,14 @@
 
 use super::Config;
 use super::complaint::Complaint;
-use super::definition::line_origins;
+use super::definition::{line_origins, typed};
 use super::duration::{self, Number};
 use super::ini::DEFAULT;
 use super::item::Item;
-use super::jail::{ActionRead, JailRead};
+use super::jail::{ActionRead, FilterRead, JailRead};
 use super::layers::BUILT_IN;
 use super::options::{FILTER, Kind, find, jail_option};
+use super::ordered::Ordered;
 use super::spec::Spec;
 use super::values::{int, shell_words, shown, strip, truth, words};
 use crate::model::{
@@ -37,6 +38,42 @@ impl Config<'_> {
         let settings = typer.jail();
         complaints.extend(typer.warnings.into_iter().map(|w| w.for_jail(&read.name)));
         settings.map_err(|complaint| complaint.for_jail(&read.name))
+    }
+}
+
+impl Config<'_> {
+    /// A filter without a jail, for trying it out: `sshd`, `sshd[mode=aggressive]`, or a path
+    /// without `.conf`. `backend` tells it what logs it reads, as a jail's does.
+    ///
+    /// # Errors
+    /// When there is no such filter, or it cannot be read.
+    pub fn filter(&self, text: &str, backend: &str) -> Result<FilterSettings, Complaint> {
+        let spec = Spec::parse(text).map_err(|error| {
+            Complaint::error(
+                format!("{error} in '{}'", shown(text)),
+                "write for example sshd[mode=aggressive]".into(),
+            )
+        })?;
+        let mut definition = self.open_filter(&spec, backend)?;
+        definition.read(FILTER, &Ordered::default())?;
+        let combined = definition.combined(&[])?;
+        let options = typed(FILTER, &combined, &|name| definition.origin(name))?;
+        let read = JailRead {
+            name: String::new(),
+            options: Ordered::default(),
+            filter: Some(FilterRead {
+                name: spec.name,
+                options,
+                definition,
+            }),
+            actions: Vec::new(),
+        };
+        let typer = Typer {
+            config: self,
+            read: &read,
+            warnings: Vec::new(),
+        };
+        typer.filter()
     }
 }
 

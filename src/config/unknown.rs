@@ -32,6 +32,16 @@ impl Config<'_> {
     }
 }
 
+/// In a filter or action free names are the rule: only one that is nearly an option's is suspect.
+pub(super) fn unknown_definition_options(merged: &Merged, table: &[Known]) -> Vec<Complaint> {
+    let names = || table.iter().map(|known| known.name);
+    let suspect =
+        |name: &str| !names().any(|known| known == name) && nearest(name, names()).is_some();
+    let known = |name: &str| !suspect(name);
+    let table: Vec<&Known> = table.iter().collect();
+    unknown(merged, &["Definition"], &known, &table)
+}
+
 fn unknown(
     merged: &Merged,
     sections: &[&str],

@@ -279,6 +279,26 @@ fn unknown_options_are_told_unless_something_uses_them() {
 }
 
 #[test]
+fn near_misses_in_filters_and_actions_are_told() {
+    let says = Story::new()
+        .file(
+            "/etc/filter.d/sshd.local",
+            "[Definition]\nignorregex = ^x$\nfailregexp = ^y$\nignoreregex = <failregexp>\nown = 1\n",
+        )
+        .file("/etc/action.d/rules.local", "[Definition]\nactionunbann = x\n")
+        .says();
+    assert_eq!(
+        says,
+        [
+            "/etc/filter.d/sshd.local:2: expected a known option, found 'ignorregex'; \
+             did you mean 'ignoreregex'?",
+            "/etc/action.d/rules.local:2: expected a known option, found 'actionunbann'; \
+             did you mean 'actionunban'?",
+        ]
+    );
+}
+
+#[test]
 fn bad_lines_outside_jails_lose_nothing_else() {
     let loaded = Story::new()
         .file(

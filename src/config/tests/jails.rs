@@ -260,3 +260,32 @@ fn one_jail_can_be_loaded_alone() {
         "{error}"
     );
 }
+
+#[test]
+fn a_filter_can_be_read_without_a_jail() {
+    let story = Story::new().file(
+        "/etc/filter.d/modes.conf",
+        "[Definition]\nmode = a\nfailregex = ^<x-<mode>> <lt_<logtype>/y> <HOST>$\nx-a = A\n\
+         x-b = B\n[lt_file]\ny = f\n[lt_journal]\ny = j\n",
+    );
+    let config = story.read().expect("read");
+    let first = |text, backend| {
+        let filter = config.filter(text, backend).expect(text);
+        (filter.name, filter.failregex[0].0.clone())
+    };
+    assert_eq!(
+        first("modes", "auto"),
+        ("modes".into(), "^A f <HOST>$".into())
+    );
+    assert_eq!(
+        first("modes[mode=b]", "systemd"),
+        ("modes".into(), "^B j <HOST>$".into())
+    );
+    assert_eq!(first("/etc/filter.d/modes", "auto").1, "^A f <HOST>$");
+    let error = config
+        .filter("mode", "auto")
+        .expect_err("no such filter")
+        .to_string();
+    assert!(error.ends_with("did you mean 'modes'?"), "{error}");
+    assert!(config.filter("modes[x", "auto").is_err());
+}
