@@ -118,16 +118,20 @@ impl<'t> Library<'t> {
         }
     }
 
-    /// The names in a folder of either tree that end in `ending`, sorted, without it.
+    /// The names in a folder of either tree that end in `ending`, without it, in the order of the
+    /// whole names: `a-b.conf` comes before `a.conf`.
     pub(super) fn names(&self, folder: &str, ending: &str) -> Vec<String> {
         let mut names: Vec<String> = self
             .roots()
             .flat_map(|root| self.tree.list(&root.join(folder)))
-            .filter_map(|name| name.to_str()?.strip_suffix(ending).map(str::to_owned))
-            .filter(|name| !name.starts_with('.'))
+            .filter_map(|name| name.into_string().ok())
+            .filter(|name| name.ends_with(ending) && !name.starts_with('.'))
             .collect();
         names.sort_unstable();
         names.dedup();
+        for name in &mut names {
+            name.truncate(name.len() - ending.len());
+        }
         names
     }
 

@@ -5,19 +5,16 @@
 //! with them, and the actions with them (fail2ban § 1.7).
 
 use std::path::PathBuf;
-use std::rc::Rc;
 
 use super::Config;
 use super::complaint::Complaint;
 use super::definition::{Definition, interpolation, item, typed};
 use super::ini::DEFAULT;
 use super::item::Item;
-use super::layers::Merged;
-use super::options::{ACTION, FILTER, JAIL, find, nearest};
+use super::options::{ACTION, FILTER, JAIL, find};
 use super::ordered::Ordered;
 use super::scope::Scope;
 use super::spec::{self, Spec};
-use super::unknown::unknown_definition_options;
 use super::values::{shown, strip, truth};
 use crate::model::Origin;
 
@@ -162,77 +159,6 @@ impl Config<'_> {
             let problem = format!("{}, so the jail is left out", fault.problem);
             Some(Complaint::error(problem, fault.advice.clone()).at(Some(file.origin(fault.line))))
         })
-    }
-
-    /// The merged files of a filter or action.
-    pub(super) fn definition_files(&self, kind: &str, name: &str) -> Result<Rc<Merged>, Complaint> {
-        let base = if name.starts_with("./") || name.starts_with('/') {
-            name.to_owned()
-        } else {
-            format!("{kind}.d/{name}")
-        };
-        if let Some(known) = self.definitions.borrow().get(&base) {
-            return known.clone();
-        }
-        let read = self.read_definition_files(kind, name, &base);
-        self.definitions.borrow_mut().insert(base, read.clone());
-        read
-    }
-
-    fn read_definition_files(
-        &self,
-        kind: &str,
-        name: &str,
-        base: &str,
-    ) -> Result<Rc<Merged>, Complaint> {
-        let set = self.library.set(base);
-        let fault = set.files.iter().find_map(|file| file.complaints().next());
-        if let Some(complaint) = fault {
-            return Err(complaint);
-        }
-        let (errors, mild): (Vec<_>, Vec<_>) = set
-            .complaints
-            .into_iter()
-            .partition(|c| c.severity == super::Severity::Error);
-        self.later.borrow_mut().extend(mild);
-        if let Some(complaint) = errors.into_iter().next() {
-            return Err(complaint);
-        }
-        if set.files.is_empty() {
-            return Err(self.missing(kind, name));
-        }
-        let merged = Merged::new(&[], set.files, Vec::new());
-        let table = if kind == "filter" { FILTER } else { ACTION };
-        let unknown = unknown_definition_options(&merged, table);
-        self.later.borrow_mut().extend(unknown);
-        Ok(Rc::new(merged))
-    }
-
-    fn missing(&self, kind: &str, name: &str) -> Complaint {
-        let folder = format!("{kind}.d");
-        let names = self.library.names(&folder, ".conf");
-        let near = nearest(name, names.iter().map(String::as_str));
-        let (place, advice) = if name.contains('/') {
-            (
-                String::new(),
-                format!("check the path, or name a file of {folder}"),
-            )
-        } else {
-            let roots = self.library.roots().map(|root| root.join(&folder));
-            let roots: Vec<String> = roots.map(|root| root.display().to_string()).collect();
-            let advice = match near {
-                Some(near) => format!("did you mean '{near}'?"),
-                None => format!("write {folder}/{}.conf or name another {kind}", shown(name)),
-            };
-            (format!(" in {}", roots.join(" or ")), advice)
-        };
-        Complaint::error(
-            format!(
-                "expected the {kind} '{0}', found no {0}.conf or .local{place}",
-                shown(name)
-            ),
-            advice,
-        )
     }
 }
 
@@ -407,16 +333,6 @@ impl Reader<'_, '_> {
 }
 
 impl Config<'_> {
-    /// A filter's files with its arguments, told whether it reads a journal.
-    pub(super) fn open_filter(&self, spec: &Spec, backend: &str) -> Result<Definition, Complaint> {
-        let merged = self.definition_files("filter", &spec.name)?;
-        let arguments = spec.options.iter().cloned().collect();
-        let mut definition = Definition::new(merged, arguments);
-        let journal = backend.starts_with("systemd");
-        definition.default_argument("logtype", if journal { "journal" } else { "file" });
-        Ok(definition)
-    }
-
     /// Where a jail's option was last set, in its section or in `[DEFAULT]`.
     pub(super) fn jail_origin(&self, jail: &str, option: &str) -> Option<Origin> {
         let own = self.jails.own_origin(jail, option);

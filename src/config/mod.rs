@@ -8,8 +8,8 @@
 //!    figment's metadata knows where every value is from; what it merges are raw texts.
 //! 3. `scope` reads an option: `interpolate` resolves `%(…)s`, `tags` resolves `<…>`,
 //!    `spec` takes `name[option=value]` apart.
-//! 4. `jail` and `definition` follow a jail to its filter and actions; `settings` and
-//!    `server` type what they find; `options` is the table of all there is.
+//! 4. `jail`, `finding` and `definition` follow a jail to its filter and actions; `settings`,
+//!    `filters` and `server` type what they find; `options` is the table of all there is.
 //! 5. `load` puts it together; `stream` tells it as fail2ban's commands, `explain` as a list with origins.
 //!
 //! A bad jail is left out with one [`Complaint`] and the others go on; fail2ban would not start.
@@ -21,6 +21,8 @@ pub mod duration;
 mod environment;
 mod explain;
 mod files;
+mod filters;
+mod finding;
 mod glob;
 mod ini;
 mod interpolate;

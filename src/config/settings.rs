@@ -5,19 +5,15 @@
 
 use super::Config;
 use super::complaint::Complaint;
-use super::definition::{line_origins, typed};
 use super::duration::{self, Number};
-use super::ini::DEFAULT;
 use super::item::Item;
-use super::jail::{ActionRead, FilterRead, JailRead};
+use super::jail::{ActionRead, JailRead};
 use super::layers::BUILT_IN;
-use super::options::{FILTER, Kind, find, jail_option};
-use super::ordered::Ordered;
+use super::options::{Kind, jail_option};
 use super::spec::Spec;
-use super::values::{int, shell_words, shown, strip, truth, words};
+use super::values::{int, shown, strip, truth, words};
 use crate::model::{
-    ActionSettings, BanIncrement, BanTime, FilterSettings, IgnoreCache, JailSettings, LogPath,
-    Origin, Span, UseDns,
+    ActionSettings, BanIncrement, BanTime, IgnoreCache, JailSettings, LogPath, Origin, Span, UseDns,
 };
 
 /// From this many characters on, `f2b-<name>` is too long for an iptables chain.
@@ -41,46 +37,11 @@ impl Config<'_> {
     }
 }
 
-impl Config<'_> {
-    /// A filter without a jail, for trying it out: `sshd`, `sshd[mode=aggressive]`, or a path
-    /// without `.conf`. `backend` tells it what logs it reads, as a jail's does.
-    ///
-    /// # Errors
-    /// When there is no such filter, or it cannot be read.
-    pub fn filter(&self, text: &str, backend: &str) -> Result<FilterSettings, Complaint> {
-        let spec = Spec::parse(text).map_err(|error| {
-            Complaint::error(
-                format!("{error} in '{}'", shown(text)),
-                "write for example sshd[mode=aggressive]".into(),
-            )
-        })?;
-        let mut definition = self.open_filter(&spec, backend)?;
-        definition.read(FILTER, &Ordered::default())?;
-        let combined = definition.combined(&[])?;
-        let options = typed(FILTER, &combined, &|name| definition.origin(name))?;
-        let read = JailRead {
-            name: String::new(),
-            options: Ordered::default(),
-            filter: Some(FilterRead {
-                name: spec.name,
-                options,
-                definition,
-            }),
-            actions: Vec::new(),
-        };
-        let typer = Typer {
-            config: self,
-            read: &read,
-            warnings: Vec::new(),
-        };
-        typer.filter()
-    }
-}
-
-struct Typer<'a, 't> {
-    config: &'a Config<'t>,
-    read: &'a JailRead,
-    warnings: Vec<Complaint>,
+/// One jail while its options are typed.
+pub(super) struct Typer<'a, 't> {
+    pub(super) config: &'a Config<'t>,
+    pub(super) read: &'a JailRead,
+    pub(super) warnings: Vec<Complaint>,
 }
 
 impl Typer<'_, '_> {
@@ -136,7 +97,7 @@ impl Typer<'_, '_> {
             .or_else(|| Some(self.config.jails.own(BUILT_IN, name)?.into()))
     }
 
-    fn text(&self, name: &str) -> String {
+    pub(super) fn text(&self, name: &str) -> String {
         self.item(name).map_or_else(String::new, |item| item.text())
     }
 
@@ -153,7 +114,7 @@ impl Typer<'_, '_> {
         jail.or_else(|| self.read.filter.as_ref()?.definition.origin(name))
     }
 
-    fn wrong(&self, name: &str, problem: impl Into<String>, advice: &str) -> Complaint {
+    pub(super) fn wrong(&self, name: &str, problem: impl Into<String>, advice: &str) -> Complaint {
         Complaint::error(problem.into(), advice.into()).at(self.origin(name))
     }
 
@@ -380,73 +341,6 @@ impl Typer<'_, '_> {
                 .ok_or_else(|| wrong("expected max-count of 0 or more in ignorecache".into()))?,
             max_time: time.map_err(|e| wrong(e.to_string()))?.span(),
         }))
-    }
-
-    /// What the filter says and what the jail says over it: expressions and journal matches of
-    /// both count, of the rest the jail's.
-    fn filter(&self) -> Result<FilterSettings, Complaint> {
-        let plain = |name: &str| Some(self.text(name)).filter(|text| !text.is_empty());
-        let maxlines = int(&self.text("maxlines"));
-        let maxlines = maxlines.and_then(|n| usize::try_from(n).ok());
-        let Some(maxlines) = maxlines.filter(|&n| n > 0) else {
-            return Err(self.wrong(
-                "maxlines",
-                format!(
-                    "expected maxlines of 1 or more, found '{}'",
-                    shown(&self.text("maxlines"))
-                ),
-                "write maxlines = 1",
-            ));
-        };
-        let mut journalmatch = Vec::new();
-        for (line, origin) in self.lines("journalmatch") {
-            journalmatch.push(shell_words(&line).map_err(|problem| {
-                let problem = format!("{problem} in journalmatch '{}'", shown(&line));
-                let advice = "write for example _SYSTEMD_UNIT=sshd.service + _COMM=sshd";
-                Complaint::error(problem, advice.into()).at(origin)
-            })?);
-        }
-        let located = |name| {
-            let lines = self.lines(name).into_iter();
-            lines
-                .map(|(line, origin)| (line, origin.unwrap_or(Origin::Default)))
-                .collect()
-        };
-        Ok(FilterSettings {
-            name: self
-                .read
-                .filter
-                .as_ref()
-                .map_or_else(String::new, |f| f.name.clone()),
-            prefregex: plain("prefregex"),
-            failregex: located("failregex"),
-            ignoreregex: located("ignoreregex"),
-            datepattern: plain("datepattern"),
-            maxlines,
-            journalmatch,
-        })
-    }
-
-    /// The lines of an option that filter and jail may both give, the filter's first.
-    fn lines(&self, name: &str) -> Vec<(String, Option<Origin>)> {
-        debug_assert!(find(FILTER, name).is_some(), "{name}");
-        let mut found = Vec::new();
-        if let Some(filter) = &self.read.filter
-            && let Some(text) = filter.options.get(name).and_then(Item::as_str)
-        {
-            let origins = filter.definition.line_origins(name, text);
-            found.extend(text.split('\n').map(str::to_owned).zip(origins));
-        }
-        if let Some(text) = self.read.options.get(name).and_then(Item::as_str) {
-            let jail = self.read.name.as_str();
-            let jails = &self.config.jails;
-            let mut sections = [jail, DEFAULT].into_iter();
-            let section = sections.find(|section| jails.own(section, name).is_some());
-            let origins = line_origins(jails, section, name, text);
-            found.extend(text.split('\n').map(str::to_owned).zip(origins));
-        }
-        found.retain(|(line, _)| !line.is_empty());
-        found
     }
 }
 

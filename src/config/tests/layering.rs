@@ -104,6 +104,16 @@ fn folders_of_both_trees_are_one() {
 }
 
 #[test]
+fn files_of_a_folder_come_in_the_order_of_their_whole_names() {
+    let story = Story::new()
+        .file("/etc/jail.d/a.conf", "[DEFAULT]\nmaxretry = 2\n")
+        .file("/etc/jail.d/a-b.conf", "[DEFAULT]\nmaxretry = 3\n")
+        .file("/etc/jail.d/.conf", "[DEFAULT]\nmaxretry = 4\n")
+        .file("/etc/jail.d/.hidden.local", "[DEFAULT]\nmaxretry = 5\n");
+    assert_eq!(story.loads().jails[0].maxretry, 2);
+}
+
+#[test]
 fn a_named_directory_is_read_alone() {
     let story = Story::new()
         .local("[own]\nenabled = false\n")
