@@ -35,6 +35,8 @@ pub(super) struct Running {
     pub(super) subscriber: Subscriber,
     /// The `logpath` entries it follows.
     pub(super) followed: Vec<PathBuf>,
+    /// Entries of which nothing has been heard yet.
+    pub(super) unheard: usize,
     numbers: Arc<Numbers>,
 }
 
@@ -157,9 +159,15 @@ impl Daemon {
         self.follow_logs(&name);
         self.with_jail(&name, Jail::start);
         self.act_all(&name, || Job::Start);
+        true
+    }
+
+    /// A jail that starts has its logs: it is up, and its bans come back.
+    pub(super) fn finish_start(&mut self, name: &str) {
+        let Some(running) = self.jails.iter().find(|running| *running.name == *name) else { return };
+        let name = Arc::clone(&running.name);
         say(Level::Info, Logger::Jail, format!("Jail '{name}' started"));
         self.restore(&name);
-        true
     }
 
     pub(super) fn year(&self) -> i16 {
@@ -371,6 +379,7 @@ impl Daemon {
                 self.reload_jail(settings);
             } else {
                 self.start_jail(settings);
+                self.finish_start(&name);
             }
         }
         say(Level::Info, Logger::Server, "Reload finished.");

@@ -283,7 +283,7 @@ impl Daemon {
                 pattern,
                 subscriber,
             } => {
-                for jail in self.jails_of(&[subscriber].into()) {
+                for jail in self.jails_of(&[subscriber]) {
                     let message = format!(
                         "[{jail}] nothing matches {} yet; the jail waits for it",
                         pattern.display()
@@ -309,6 +309,7 @@ impl Daemon {
             position.offset
         );
         say(Level::Info, Logger::Filter, message);
+        self.jails_of(to);
         let named: Vec<(Subscriber, Arc<str>)> = to
             .iter()
             .filter_map(|subscriber| {

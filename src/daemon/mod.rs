@@ -37,7 +37,7 @@ use crate::action::DEFAULT_PATH;
 use crate::config::{self, Complaint, Disk, Inputs};
 use crate::date::Zone;
 use crate::log::{Log, Surroundings as LogSurroundings, Target};
-use crate::model::{FAIL2BAN_VERSION, Level, Logger, ServerSettings};
+use crate::model::{FAIL2BAN_VERSION, Level, Logger, ServerSettings, Span};
 use crate::protocol::{Request, Value};
 use crate::store::{Place, Store, Write};
 use inbox::Inbox;
@@ -52,6 +52,8 @@ use systemd::Notifier;
 
 /// How long the database may take to write what is left at the end.
 const CLOSING: Duration = Duration::from_secs(10);
+/// How long start-up waits to hear of the logs; a file system that hangs must not hold up bans.
+const FIRST_LOOK: Span = Span::from_micros(500_000);
 /// The longest `sleep` a client may ask for.
 const LONGEST_SLEEP: f64 = 3600.0;
 
@@ -171,6 +173,10 @@ pub fn run(start: Start) -> Result<(), StartError> {
     for jail in loaded.jails {
         daemon.start_jail(jail);
     }
+    daemon.hear_of_logs(&inbox, clock::now() + FIRST_LOOK);
+    for name in daemon.names() {
+        daemon.finish_start(&name);
+    }
     if daemon.jails.is_empty() {
         let message = "no jail runs: nothing is watched; enable one in jail.local, then reload";
         say(Level::Warning, Logger::Server, message);
@@ -221,6 +227,10 @@ fn open_log(settings: &ServerSettings, zone: &Zone) -> Log {
 
 /// The database as configured; without it bans go on and are forgotten at the end.
 fn open_store(settings: &ServerSettings) -> Store {
+    if let Some(folder) = settings.dbfile.as_ref().and_then(|path| path.parent()) {
+        // Opening the file tells why, where this fails.
+        let _ = std::fs::create_dir_all(folder);
+    }
     match Store::open(Place::new(settings.dbfile.as_deref()), clock::now()) {
         Ok(opened) => {
             opened.records.iter().for_each(crate::log::emit);

@@ -146,6 +146,17 @@ impl Daemon {
         }
     }
 
+    /// Takes messages until something was heard of every log of the jails that start, at most
+    /// until `limit`, so that start-up tells of logs before it says that jails are up.
+    pub(super) fn hear_of_logs(&mut self, inbox: &Inbox<Message>, limit: Time) {
+        while self.jails.iter().any(|running| running.unheard > 0) && !self.stopping {
+            match inbox.next(Some(limit)) {
+                Waited::Message(message) => self.take(message),
+                Waited::Due => return,
+            }
+        }
+    }
+
     fn next_wake(&self, alive_due: Option<Time>) -> Option<Time> {
         let due = self
             .engine
