@@ -100,7 +100,6 @@ impl Enforcement {
     }
 
     fn flush_at_once(&mut self, stopping: bool) {
-        self.voice.flushing();
         let holding = self.families.holding();
         let mut run: Vec<Arc<str>> = Vec::new();
         let mut problem = None;

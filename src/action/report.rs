@@ -85,12 +85,6 @@ impl Voice {
         });
     }
 
-    /// fail2ban's notice before a flush.
-    pub(super) fn flushing(&self) {
-        let notice = format!("[{}] Flush ticket(s) with {}", self.jail, self.action);
-        self.log(Level::Notice, Logger::Actions, notice);
-    }
-
     /// What failed last is right again.
     pub(super) fn well(&self) {
         *self

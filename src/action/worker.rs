@@ -234,12 +234,6 @@ impl Worker {
         }
     }
 
-    fn flush_nothing(&self, options: &Options) {
-        if options.has(Command::Flush) {
-            self.shared.voice.flushing();
-        }
-    }
-
     fn begin(&self, state: &mut State) {
         let Phase::Waiting(spec) = std::mem::replace(&mut state.phase, Phase::Running) else {
             return;

@@ -8,7 +8,7 @@ use super::clock;
 use super::facts;
 use super::shared::Numbers;
 use super::state::{Daemon, Message};
-use crate::action::{ActionSpec, Job, Worker};
+use crate::action::{ActionSpec, Event, Job, Report, Worker};
 use crate::config::{Complaint, Config, Disk, Loaded, Severity};
 use crate::filter::Filter;
 use crate::jail::{Jail, Past};
@@ -149,6 +149,7 @@ impl Daemon {
             .collect();
         let running = Running {
             name: Arc::clone(&name),
+            unheard: settings.logs.len(),
             settings,
             actions,
             subscriber,
@@ -164,7 +165,9 @@ impl Daemon {
 
     /// A jail that starts has its logs: it is up, and its bans come back.
     pub(super) fn finish_start(&mut self, name: &str) {
-        let Some(running) = self.jails.iter().find(|running| *running.name == *name) else { return };
+        let Some(running) = self.jails.iter().find(|running| *running.name == *name) else {
+            return;
+        };
         let name = Arc::clone(&running.name);
         say(Level::Info, Logger::Jail, format!("Jail '{name}' started"));
         self.restore(&name);
@@ -192,7 +195,13 @@ impl Daemon {
             facts: Arc::clone(numbers) as Arc<dyn crate::action::Facts>,
             drivers: crate::action::Drivers::default(),
         };
-        let sink = Arc::new(move |report| outlet.send(Message::Report(report)));
+        // What an action has to say goes to the log at once: at the end nobody takes messages.
+        let sink = Arc::new(move |report: Report| match report.event {
+            Event::Log(record) => log::emit(&record),
+            Event::Failed { .. } | Event::Repaired(_) | Event::Stopped => {
+                outlet.send(Message::Report(report));
+            }
+        });
         match Worker::spawn(spec, sink) {
             Ok(worker) => Some(Acting { settings, worker }),
             Err(refused) => {

@@ -200,15 +200,16 @@ impl Daemon {
         files
     }
 
-    fn jails_of(&self, audience: &Audience) -> Vec<Arc<str>> {
-        let of = |subscriber: &Subscriber| {
-            let running = self
-                .jails
-                .iter()
-                .find(|running| running.subscriber == *subscriber);
-            running.map(|running| Arc::clone(&running.name))
-        };
-        audience.iter().filter_map(of).collect()
+    /// The jails of an audience, of which something has been heard now.
+    fn jails_of(&mut self, audience: &[Subscriber]) -> Vec<Arc<str>> {
+        let mut names = Vec::with_capacity(audience.len());
+        for running in &mut self.jails {
+            if audience.contains(&running.subscriber) {
+                running.unheard = running.unheard.saturating_sub(1);
+                names.push(Arc::clone(&running.name));
+            }
+        }
+        names
     }
 
     /// Something happened to a log.

@@ -232,7 +232,10 @@ impl Daemon {
             Effect::Release(ban) => self.act(jail, || Job::Unban(Arc::clone(&ban))),
             Effect::Prolong(ban) => self.act(jail, || Job::Prolong(Arc::clone(&ban))),
             Effect::Verify(_) => self.act(jail, || Job::Check),
-            Effect::Flush => self.act(jail, || Job::Flush),
+            Effect::Flush => {
+                self.say_flush(jail);
+                self.act(jail, || Job::Flush);
+            }
             Effect::Log(record) => log::emit(&record),
             Effect::Persist(ban) => self.keeper.write(Write::Ban {
                 jail: Arc::clone(jail),
@@ -264,6 +267,24 @@ impl Daemon {
                 ticket,
             } => {
                 self.ask_ignore_command(jail, token, &command, &ticket);
+            }
+        }
+    }
+
+    /// fail2ban's notice before a flush; said here, where the order of the log is known.
+    fn say_flush(&self, jail: &str) {
+        let running = self.jails.iter().find(|running| *running.name == *jail);
+        for action in running
+            .map(|running| running.actions.as_slice())
+            .unwrap_or_default()
+        {
+            if action
+                .settings
+                .option("actionflush")
+                .is_some_and(|command| !command.is_empty())
+            {
+                let notice = format!("[{jail}] Flush ticket(s) with {}", action.settings.name);
+                log::emit(&Record::new(Level::Notice, Logger::Actions, notice));
             }
         }
     }
@@ -329,8 +350,8 @@ impl Daemon {
 
     fn report(&mut self, report: Report) {
         match report.event {
-            Event::Log(record) => log::emit(&record),
-            Event::Failed { .. } | Event::Stopped => {}
+            // Said already, by the action itself.
+            Event::Log(_) | Event::Failed { .. } | Event::Stopped => {}
             Event::Repaired(bans) => log::emit(&Record::new(
                 Level::Notice,
                 Logger::Actions,

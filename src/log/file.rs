@@ -26,7 +26,7 @@ const DIRECTORY_MODE: u32 = 0o750;
 
 /// How long a file that was moved away is written while nothing else bears its name: logrotate
 /// needs microseconds.
-const GRACE: Span = Span::from_micros(100_000);
+const GRACE: Span = Span::from_micros(10_000);
 
 /// A file that is deleted again and again while we write to it is somebody's doing; give up the
 /// batch's second life after so many.

@@ -164,7 +164,7 @@ fn an_action_lives_from_start_to_stop() {
         "stop",
     ];
     assert_eq!(lab.done(), done);
-    assert_eq!(lab.log(), ["NOTICE [lab] Flush ticket(s) with act"]);
+    assert!(lab.log().is_empty(), "{:?}", lab.log());
     assert!(!lab.worker.send(Job::Start), "it has ended");
 }
 
