@@ -39,13 +39,11 @@ impl Groups {
 
     /// Adds what was captured in `text` to `data`; groups that took no part leave it as it is.
     pub(super) fn collect(&self, text: &str, slots: &Slots, data: &mut Captured) {
-        let mut own = Captured::new();
-        for (name, slot) in &self.plain {
-            if let Some(range) = slots.get(*slot) {
-                let value = text.get(range).unwrap_or_default().to_owned();
-                own.insert(name.to_string(), Datum::Text(value));
-            }
+        if self.alternatives.is_empty() && self.parts.is_empty() {
+            return self.collect_plain(text, slots, data);
         }
+        let mut own = Captured::new();
+        self.collect_plain(text, slots, &mut own);
         for (name, target) in &self.alternatives {
             if let Some(value) = own.get(&**name).filter(|value| !is_empty(value)).cloned()
                 && own.get(&**target).is_none_or(is_empty)
@@ -68,6 +66,15 @@ impl Groups {
             own.insert(target.to_string(), Datum::List(list));
         }
         data.extend(own);
+    }
+
+    fn collect_plain(&self, text: &str, slots: &Slots, data: &mut Captured) {
+        for (name, slot) in &self.plain {
+            if let Some(range) = slots.get(*slot) {
+                let value = text.get(range).unwrap_or_default().to_owned();
+                data.insert(name.to_string(), Datum::Text(value));
+            }
+        }
     }
 }
 
