@@ -12,7 +12,7 @@ const PYTHON: &str = "/usr/bin/python3";
 
 /// Runs a script with fail2ban's modules importable and returns the JSON it prints; `None`, with a
 /// note, where fail2ban is not installed.
-pub fn python(script: &str) -> Option<serde_json::Value> {
+pub(crate) fn python(script: &str) -> Option<serde_json::Value> {
     if !Path::new(PROGRAM).exists() {
         eprintln!("skipped, fail2ban is not installed");
         return None;

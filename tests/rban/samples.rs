@@ -44,6 +44,9 @@ struct Step {
     expected: Map<String, Value>,
 }
 
+/// The filters a line is judged by, each by its index and with its options.
+type Tests = Vec<(usize, Map<String, Value>)>;
+
 /// All sample lines of a filter, with the filters they are judged by.
 #[derive(Debug, Default)]
 struct Plan {
@@ -57,7 +60,7 @@ impl Plan {
         let mut files = vec![name.to_owned()];
         let mut at = 0;
         let mut common = Map::new();
-        let mut tests: Vec<(usize, Map<String, Value>)> = Vec::new();
+        let mut tests = Tests::new();
         // Options are compared within this filter only, as the reference program does.
         let first_filter = self.filters.len();
         while at < files.len() {
@@ -111,8 +114,8 @@ impl Plan {
         first: usize,
         common: &Map<String, Value>,
         value: &Value,
-    ) -> (Vec<(usize, Map<String, Value>)>, bool) {
-        let mut tests = Vec::new();
+    ) -> (Tests, bool) {
+        let mut tests = Tests::new();
         let mut skipping = false;
         let sets = match value {
             Value::Array(sets) => sets.iter().map(object).collect(),
