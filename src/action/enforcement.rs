@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::driver::{Bench, Driver, Kind, Operation, Outcome};
 use super::families::Families;
 use super::info::Info;
-use super::options::{Command, Options, Scope};
+use super::options::{self, Command, Options, Scope};
 use super::process::Abort;
 use super::report::{Event, Failure, Voice};
 use super::tags;
@@ -171,7 +171,7 @@ impl Enforcement {
             if self.families.is_started(scope) {
                 continue;
             }
-            let command = match self.options.command(Command::Start, scope) {
+            let command = match self.options.start_key(scope) {
                 Ok(command) => command,
                 Err(error) => {
                     result = Err(error.to_string());
@@ -213,7 +213,7 @@ impl Enforcement {
             .options
             .command(command, scope)
             .map_err(|e| e.to_string())?;
-        let key: Arc<str> = text.replace("<family>", scope.name()).into();
+        let key = options::for_family(&text, scope).unwrap_or(text);
         if run.contains(&key) {
             return Ok(());
         }

@@ -148,13 +148,21 @@ impl Options {
         if let Some(known) = self.resolved.get(&(command, scope)) {
             return known.clone();
         }
-        let source = self
-            .properties
-            .get(command.name())
-            .map_or("", String::as_str);
-        let text = tags::resolve(source, &self.properties, scope.family()).map(Arc::from);
+        // By its own tag, so that a command may be conditional like any other option.
+        let own = format!("<{}>", command.name());
+        let text = if self.properties.contains_key(command.name()) {
+            tags::resolve(&own, &self.properties, scope.family()).map(Arc::from)
+        } else {
+            Ok(Arc::default())
+        };
         self.resolved.insert((command, scope), text.clone());
         text
+    }
+
+    /// The start command as it tells families apart: those of the same one start and stop together.
+    pub(super) fn start_key(&mut self, scope: Scope) -> Result<Arc<str>, TagError> {
+        let text = self.command(Command::Start, scope)?;
+        Ok(for_family(&text, scope).unwrap_or(text))
     }
 
     /// Whether the action has this command at all.
@@ -162,6 +170,14 @@ impl Options {
         let text = self.properties.get(command.name());
         text.is_some_and(|text| !text.trim().is_empty())
     }
+}
+
+/// A command with its `<family>` filled in, if it names one.
+pub(super) fn for_family(command: &str, scope: Scope) -> Option<Arc<str>> {
+    const FAMILY: &str = "<family>";
+    command
+        .contains(FAMILY)
+        .then(|| command.replace(FAMILY, scope.name()).into())
 }
 
 fn scopes(families: Option<&str>, conditional: bool, ipv6: bool) -> Vec<Scope> {

@@ -111,6 +111,10 @@ pub(super) fn fill(command: &str, info: &Info<'_>) -> Script {
             }
         }
     }
+    // fail2ban fills captured values in last, and so passes them last.
+    script
+        .variables
+        .sort_by_key(|(name, _)| name.starts_with("f2bV_F_"));
     script
 }
 

@@ -38,7 +38,7 @@ pub struct ActionSpec {
     pub native: bool,
     /// IPv6 is there and allowed.
     pub ipv6: bool,
-    /// `PATH` of the action's programs; [`DEFAULT_PATH`] where the environment has none.
+    /// `PATH` of the action's programs; empty for [`DEFAULT_PATH`].
     pub path: Arc<str>,
     pub facts: Arc<dyn Facts>,
     pub drivers: Drivers,
@@ -148,7 +148,10 @@ impl Worker {
     ///
     /// # Errors
     /// When the action is none that can be carried out.
-    pub fn spawn(spec: ActionSpec, sink: Sink) -> Result<Self, Refused> {
+    pub fn spawn(mut spec: ActionSpec, sink: Sink) -> Result<Self, Refused> {
+        if spec.path.is_empty() {
+            spec.path = DEFAULT_PATH.into();
+        }
         if let Some(path) = &spec.settings.python {
             return Err(Refused::Python(path.clone()));
         }
@@ -230,7 +233,7 @@ impl Worker {
                 self.shared.changed.notify_all();
                 true
             }
-            Job::Ban(_) => false,
+            Job::Ban(ban) => options.norestored && ban.restored,
         }
     }
 

@@ -231,6 +231,26 @@ fn nft_commands_mean_the_same_over_netlink() {
     assert!(read > 40, "only {read} commands were read at all");
 }
 
+#[test]
+fn thousands_of_refusals_in_one_batch_are_told_apart() {
+    if !has(&["nft"]) {
+        return;
+    }
+    let room = Room::new();
+    room.said("nft add table inet t; nft add set inet t s '{ type ipv4_addr; size 10; }'");
+    let command = |n: u32| {
+        let address = std::net::Ipv4Addr::from_bits(0x0a00_0000 + n);
+        reader::read(&format!("nft add element inet t s {{ {address} }}")).expect("plain")
+    };
+    let outcomes = carry_out(&room, (0..12_000).map(command).collect());
+    let count = |outcome| outcomes.iter().filter(|o| **o == outcome).count();
+    assert_eq!((count(Some(true)), count(Some(false))), (10, 11_990));
+    assert_eq!(
+        room.said("nft list set inet t s").matches("10.").count(),
+        10
+    );
+}
+
 const IPTABLES: &str =
     "for p in iptables ip6tables; do $p -F; $p -X; $p -N f2b; $p -A f2b -j RETURN; done";
 

@@ -12,6 +12,7 @@ mod house;
 mod jail;
 mod lab;
 mod log;
+mod oracle;
 mod packets;
 mod pattern;
 mod reference;

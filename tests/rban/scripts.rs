@@ -257,11 +257,9 @@ fn without_iptables_the_message_says_what_is_missing() {
 }
 
 #[test]
-fn without_a_path_of_the_environments_programs_are_found() {
-    let lab = Lab::new(
-        settings(&[("actionban", "command -v ip ls && test -n \"$PATH\"")]),
-        true,
-    );
+fn without_a_path_in_the_environment_programs_are_found() {
+    let options = [("actionban", "command -v ip ls && test -n \"$PATH\"")];
+    let lab = Lab::with_path(settings(&options), "");
     lab.ban("192.0.2.1");
     lab.assert_quiet();
 }

@@ -10,6 +10,11 @@ use crate::support::{has, said};
 /// The settings of `action = ACTION`, with its options in brackets, in a jail called `lab`; `None`
 /// where fail2ban is not installed.
 pub(crate) fn action(action: &str) -> Option<ActionSettings> {
+    actions(&[action.to_owned()])?.pop()
+}
+
+/// The same for several, less those that are Python programs.
+pub(crate) fn actions(actions: &[String]) -> Option<Vec<ActionSettings>> {
     if !has(&["fail2ban-client"]) {
         return None;
     }
@@ -24,15 +29,19 @@ pub(crate) fn action(action: &str) -> Option<ActionSettings> {
     file("log", "");
     let log = dir.path().join("log");
     let jail = format!(
-        "[lab]\nenabled = true\nfilter = lab\nlogpath = {}\naction = {action}\n",
-        log.display()
+        "[lab]\nenabled = true\nfilter = lab\nlogpath = {}\naction = {}\n",
+        log.display(),
+        actions.join("\n         ")
     );
     file("jail.conf", &jail);
     let stream = said(&format!("fail2ban-client -c {} -d", dir.path().display()));
-    let line = stream
+    let lines = stream
         .lines()
-        .find(|line| line.starts_with("['multi-set', 'lab', 'action'"));
-    let line = line.unwrap_or_else(|| panic!("no action {action} in\n{stream}"));
+        .filter(|line| line.starts_with("['multi-set', 'lab', 'action'"));
+    Some(lines.map(settings).collect())
+}
+
+fn settings(line: &str) -> ActionSettings {
     let Value::List(command) = Parser(line).value() else {
         panic!("{line}")
     };
@@ -43,12 +52,12 @@ pub(crate) fn action(action: &str) -> Option<ActionSettings> {
         Value::List(pair) => (pair[0].text(), pair[1].text()),
         Value::Text(text) => panic!("{text}"),
     };
-    Some(ActionSettings {
+    ActionSettings {
         name: name.clone(),
         options: options.iter().map(pair).collect(),
         python: None,
         origin: Origin::Default,
-    })
+    }
 }
 
 #[derive(Debug)]

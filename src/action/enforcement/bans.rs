@@ -24,6 +24,12 @@ impl Step {
         Self { command, ban }
     }
 
+    /// Whom it is enforced against: sessions of one address share it.
+    fn target(&self) -> FailId {
+        let network = self.ban.network();
+        network.map_or_else(|| self.ban.id.clone(), |network| FailId::Net(*network))
+    }
+
     fn scope(&self) -> Scope {
         Scope::of(self.ban.network().map(Network::family))
     }
@@ -34,7 +40,7 @@ impl Step {
 struct Batch {
     steps: Vec<Step>,
     operations: Vec<Operation>,
-    ids: HashSet<FailId>,
+    named: HashSet<FailId>,
     /// Families it bans in.
     banned: Vec<Scope>,
 }
@@ -45,11 +51,11 @@ impl Batch {
             .operations
             .first()
             .is_none_or(|o| o.kind() == operation.kind());
-        same && operation.kind() != Kind::Shell && !self.ids.contains(&step.ban.id)
+        same && operation.kind() != Kind::Shell && !self.named.contains(&step.target())
     }
 
     fn push(&mut self, step: Step, operation: Operation) {
-        self.ids.insert(step.ban.id.clone());
+        self.named.insert(step.target());
         let scope = step.scope();
         if step.command == Command::Ban && !self.banned.contains(&scope) {
             self.banned.push(scope);
@@ -275,10 +281,7 @@ impl Enforcement {
     fn done(&mut self, step: &Step) {
         if matches!(step.command, Command::Ban | Command::Reban) {
             let scope = step.scope();
-            let command = self
-                .options
-                .command(Command::Start, scope)
-                .unwrap_or_default();
+            let command = self.options.start_key(scope).unwrap_or_default();
             self.families.hold(scope, &command);
             self.voice.well();
         }

@@ -67,10 +67,7 @@ impl Enforcement {
 
     /// The families that stand and fall together with this one: those of the same start command.
     fn affected(&mut self, scope: Scope) -> Vec<Scope> {
-        let command = self
-            .options
-            .command(Command::Start, scope)
-            .unwrap_or_default();
+        let command = self.options.start_key(scope).unwrap_or_default();
         let mut affected = self.families.of(&command);
         if !affected.contains(&scope) {
             affected.push(scope);
@@ -79,10 +76,7 @@ impl Enforcement {
     }
 
     fn repair(&mut self, scope: Scope, affected: &[Scope]) -> Result<(), String> {
-        let command = self
-            .options
-            .command(Command::Start, scope)
-            .unwrap_or_default();
+        let command = self.options.start_key(scope).unwrap_or_default();
         for scope in affected {
             self.families.stop(*scope);
         }
