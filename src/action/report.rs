@@ -31,7 +31,8 @@ pub enum Event {
     Stopped,
 }
 
-/// Where reports go; called on the action's thread.
+/// Where reports go. Called on the action's thread, or by whoever sends it a job; it must not call
+/// the worker back.
 pub type Sink = Arc<dyn Fn(Report) + Send + Sync>;
 
 /// A worker's voice, and what it remembers of its own failures.

@@ -11,12 +11,6 @@ use crate::model::{Level, Logger, Record};
 /// How many lines of each output reach the log; a program that fails at length says it up front.
 const LINES: usize = 100;
 
-/// fail2ban's explanation of exit code 127, up to and after the command.
-const NOT_FOUND: (&str, &str) = (
-    "\"Command not found\".  Make sure that all commands in ",
-    " are in the PATH of the server process (grep -a PATH= /proc/`pidof -x fail2ban-server`/environ).",
-);
-
 /// Runs a program and logs what came of it; `shown` is how the log names the command.
 pub(super) fn run(run: &Run<'_>, shown: &str, bench: &mut Bench<'_>) -> Outcome {
     match process::run(run, bench.abort) {
@@ -86,8 +80,12 @@ fn told(finished: &Finished, shown: &str, bench: &mut Bench<'_>) -> Outcome {
     };
     log(bench, level, format!("{id:x} -- {end}"));
     if finished.end == End::Exited(127) {
-        let (before, after) = NOT_FOUND;
-        let hint = format!("HINT on 127: {before}{}{after}", python::text(shown));
+        let shown = python::text(shown);
+        let path = bench.path;
+        let hint = format!(
+            "HINT on 127: a program named in {shown} was not found; it has to be installed, in one \
+             of the folders of PATH={path}"
+        );
         log(bench, Level::Info, hint);
     }
     let first = text(&finished.errors);

@@ -180,6 +180,7 @@ const NFT: &str = "nft flush ruleset; nft -f - <<'END'
         set six { type ipv6_addr; }
         set six-interval { type ipv6_addr; flags interval; }
         set port { type inet_service; }
+        set marks { type mark; }
         set pair { type ipv4_addr . inet_service; }
         map mapped { type ipv4_addr : inet_service; }
     }
@@ -206,6 +207,8 @@ fn nft_commands_mean_the_same_over_netlink() {
         "six-interval",
         "six-interval",
         "port",
+        "marks",
+        "marks",
         "pair",
         "mapped",
         "none",
@@ -229,6 +232,43 @@ fn nft_commands_mean_the_same_over_netlink() {
         });
     let read = check(60, command, &twins);
     assert!(read > 40, "only {read} commands were read at all");
+}
+
+fn one(command: &str) -> Operation {
+    reader::read(command).unwrap_or_else(|| panic!("plain: {command}"))
+}
+
+#[test]
+fn beside_an_interval_without_an_end_nft_is_asked() {
+    if !has(&["nft"]) {
+        return;
+    }
+    let room = Room::new();
+    room.said(NFT);
+    let host = "nft add element inet t four-interval { 203.0.113.1 }";
+    room.said("nft add element inet t four-interval { 192.0.2.0/24 }");
+    assert_eq!(carry_out(&room, vec![one(host)]), [Some(true)]);
+    room.said("nft flush set inet t four-interval");
+    // To the last address of all: the kernel would take the host as one more element.
+    room.said("nft add element inet t four-interval { 192.0.0.0/2 }");
+    assert_eq!(carry_out(&room, vec![one(host)]), [None]);
+    let last = "nft add element inet t four-interval { 255.255.255.255 }";
+    assert_eq!(carry_out(&room, vec![one(last)]), [None]);
+}
+
+#[test]
+fn an_entry_that_is_there_does_not_spoil_the_one_before() {
+    if !has(&["ipset"]) {
+        return;
+    }
+    let room = Room::new();
+    room.said("ipset create four hash:ip; ipset add four 192.0.2.2");
+    let batch = ["192.0.2.1", "192.0.2.2", "192.0.2.3"];
+    let batch = batch.map(|address| one(&format!("ipset add four {address}")));
+    assert_eq!(
+        carry_out(&room, batch.into()),
+        [Some(true), Some(false), Some(true)]
+    );
 }
 
 #[test]

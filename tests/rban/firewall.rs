@@ -183,20 +183,35 @@ fn a_ruleset_that_does_not_stand_still_gets_every_ban_all_the_same() {
     }
     in_namespace(|| {
         let lab = Lab::new(one_set("type ipv4_addr;"), true);
-        lab.send(Job::Start);
+        lab.settle();
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                while !done.load(Ordering::Acquire) {
-                    said("nft add table ip other; nft add chain ip other c; nft delete table ip other");
+                // Another action of ours changes it as fast as anybody can.
+                let mut options = one_set("type ipv4_addr;").options;
+                for (_, value) in &mut options {
+                    *value = value.replace("lab", "other");
                 }
+                let options: Vec<(&str, &str)> = options
+                    .iter()
+                    .map(|(k, v)| (k.as_str(), v.as_str()))
+                    .collect();
+                let other = Lab::new(settings(&options), true);
+                while !done.load(Ordering::Acquire) {
+                    other.ban("10.0.0.1");
+                    other.unban("10.0.0.1");
+                }
+                other.assert_quiet();
             });
-            for n in 0..300 {
+            for n in 0..2_000 {
                 lab.ban(&format!("10.0.{}.{}", n / 200, n % 200));
             }
             done.store(true, Ordering::Release);
         });
-        assert_eq!(elements(), 300);
+        assert_eq!(elements(), 2_000);
+        let log = lab.log();
+        let shell = log.iter().filter(|line| line.contains("by shell")).count();
+        assert_eq!(shell, 0, "{log:#?}");
         lab.assert_quiet();
     });
 }

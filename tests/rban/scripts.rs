@@ -213,7 +213,8 @@ fn failures_read_as_in_fail2bans_log() {
         "ERROR -- returned 127",
     ];
     assert_eq!(log[..3], once);
-    assert!(log[3].starts_with("INFO HINT on 127: \"Command not found\".  Make sure that all commands in 'x' are in the PATH"));
+    assert!(log[3].starts_with("INFO HINT on 127: a program named in 'x' was not found"));
+    assert!(log[3].ends_with(rban::action::DEFAULT_PATH));
     assert_eq!(log[4..7], once);
     assert!(log[8].starts_with("ERROR Failed to execute ban jail 'lab' action 'lab' info '"));
     assert!(log[8].ends_with("': Error banning 192.0.2.44"));
