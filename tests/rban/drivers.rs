@@ -9,28 +9,36 @@ use proptest::test_runner::{Config, TestRunner};
 use rban::action::DEFAULT_PATH;
 use rban::action::driver::{Abort, Bench, Operation, Outcome};
 use rban::action::reader;
+use rban::model::Record;
 
 use crate::support::{Room, has};
 
 /// Carries operations out by their driver; whether each one worked. What the driver declines is
 /// not its to judge.
 fn carry_out(room: &Room, batch: Vec<Operation>) -> Vec<Option<bool>> {
+    let worked = |outcome| match outcome {
+        Outcome::Done => Some(true),
+        Outcome::Failed(_) => Some(false),
+        Outcome::Declined(_) => None,
+    };
+    let (outcomes, _) = carry_out_aloud(room, batch);
+    outcomes.into_iter().map(worked).collect()
+}
+
+/// The same with the reasons, and all that is logged.
+fn carry_out_aloud(room: &Room, batch: Vec<Operation>) -> (Vec<Outcome>, Vec<Record>) {
     room.run(move || {
         let abort = Abort::new().expect("a pipe");
+        let mut log = Vec::new();
         let mut bench = Bench {
             limit: Duration::from_secs(60),
             path: DEFAULT_PATH,
             abort: &abort,
-            log: &mut |_| {},
+            log: &mut |record| log.push(record),
         };
         let kind = batch.first().expect("something to do").kind();
         let outcomes = kind.driver().apply(&batch, &mut bench);
-        let worked = |outcome| match outcome {
-            Outcome::Done => Some(true),
-            Outcome::Failed(_) => Some(false),
-            Outcome::Declined(_) => None,
-        };
-        outcomes.into_iter().map(worked).collect()
+        (outcomes, log)
     })
 }
 
@@ -232,6 +240,23 @@ fn nft_commands_mean_the_same_over_netlink() {
         });
     let read = check(60, command, &twins);
     assert!(read > 40, "only {read} commands were read at all");
+}
+
+#[test]
+fn rules_for_a_chain_that_is_gone_fail_at_once() {
+    if !has(&["iptables", "iptables-restore"]) {
+        return;
+    }
+    let room = Room::new();
+    let rule = |n| one(&format!("iptables -w -I f2b-gone 1 -s 192.0.2.{n} -j DROP"));
+    let (outcomes, log) = carry_out_aloud(&room, (1..=200).map(rule).collect());
+    let gone = "iptables: no chain f2b-gone in table filter";
+    assert_eq!(outcomes, vec![Outcome::Failed(gone.to_owned()); 200]);
+    let runs = log
+        .iter()
+        .filter(|record| record.message.contains("exec:"))
+        .count();
+    assert_eq!(runs, 1, "{log:#?}");
 }
 
 fn one(command: &str) -> Operation {
