@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -247,7 +248,10 @@ impl Worker {
             let name: String = spec.settings.name.chars().take(15).collect();
             thread::Builder::new().name(name).spawn(move || {
                 let voice = shared.voice.clone();
-                work(&shared, Enforcement::new(*spec, voice, abort));
+                let enforcement = Enforcement::new(*spec, voice, abort);
+                let work = AssertUnwindSafe(|| work(&shared, enforcement));
+                let broken = panic::catch_unwind(work).is_err();
+                finish(&shared, broken);
             })
         });
         if let Err(error) = started {
@@ -333,7 +337,6 @@ impl Drop for Worker {
 
 /// The thread: takes what waits, does it in order, until told to stop.
 fn work(shared: &Shared, mut enforcement: Enforcement) {
-    let _ending = Ending(shared);
     loop {
         let jobs = take(shared);
         let mut steps = Vec::new();
@@ -358,26 +361,21 @@ fn work(shared: &Shared, mut enforcement: Enforcement) {
     }
 }
 
-/// Whatever ends the thread, the daemon hears of it and nobody waits for it any more.
-struct Ending<'a>(&'a Shared);
-
-impl Drop for Ending<'_> {
-    fn drop(&mut self) {
-        let Self(shared) = self;
-        let mut state = shared.state();
-        state.phase = Phase::Ended;
-        state.busy = false;
-        state.jobs.clear();
-        drop(state);
-        if thread::panicking() {
-            let message = "Action has ended by a fault of ours; reload the jail to start it again";
-            shared
-                .voice
-                .log(Level::Critical, Logger::CommandAction, message);
-        }
-        shared.voice.say(Event::Stopped);
-        shared.changed.notify_all();
+/// Whatever ended the thread, the daemon hears of it and nobody waits for it any more.
+fn finish(shared: &Shared, broken: bool) {
+    let mut state = shared.state();
+    state.phase = Phase::Ended;
+    state.busy = false;
+    state.jobs.clear();
+    drop(state);
+    shared.changed.notify_all();
+    if broken {
+        let message = "Action has ended by a fault of ours; reload the jail to start it again";
+        shared
+            .voice
+            .log(Level::Critical, Logger::CommandAction, message);
     }
+    shared.voice.say(Event::Stopped);
 }
 
 /// Does a job that is about no single ban; whether it was the last.
