@@ -2,6 +2,7 @@
 
 mod characters;
 mod generate;
+mod hostile;
 mod python;
 mod stock;
 

@@ -185,6 +185,8 @@ impl<'a> Machine<'a> {
         mut pc: usize,
         mut at: usize,
     ) -> Result<Option<usize>, Overrun> {
+        // Look-arounds can cost much without any failure.
+        self.check_steps()?;
         let base = self.slots.stack.len();
         let program = self.program;
         loop {
@@ -311,6 +313,14 @@ impl<'a> Machine<'a> {
     }
 
     #[inline(always)]
+    fn check_steps(&self) -> Result<(), Overrun> {
+        if self.steps > self.limit {
+            return Err(Overrun);
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
     fn push(&mut self, frame: Frame) {
         self.slots.stack.push(frame);
     }
@@ -323,9 +333,7 @@ impl<'a> Machine<'a> {
 
     /// Undoes down to the last choice and takes the next way.
     fn backtrack<const EXACT: bool>(&mut self, base: usize) -> Result<Next, Overrun> {
-        if self.steps > self.limit {
-            return Err(Overrun);
-        }
+        self.check_steps()?;
         while self.slots.stack.len() > base {
             let Some(frame) = self.slots.stack.pop() else {
                 break;
