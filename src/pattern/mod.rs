@@ -15,6 +15,7 @@ mod analyse;
 mod ast;
 mod compile;
 mod error;
+mod literal;
 mod parse;
 mod program;
 mod regex;

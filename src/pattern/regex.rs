@@ -2,6 +2,7 @@
 
 use super::compile::compile;
 use super::error::{Cause, PatternError};
+use super::literal::{self, Lead, Texts};
 use super::parse::{Flags, parse};
 use super::program::Program;
 use super::search::{Mode, search};
@@ -23,6 +24,8 @@ pub struct Regex {
     source: Box<str>,
     names: Box<[(Box<str>, usize)]>,
     program: Program,
+    leads: Box<[Lead]>,
+    required: Texts,
 }
 
 impl Regex {
@@ -52,6 +55,8 @@ impl Regex {
             source: source.into(),
             names: parsed.names.into(),
             program,
+            leads: literal::leads(&parsed.node).into(),
+            required: literal::required(&parsed.node),
         })
     }
 
@@ -90,6 +95,16 @@ impl Regex {
     /// the `pos` of Python's `Pattern.search`.
     pub fn search_at(&self, text: &str, start: usize, slots: &mut Slots) -> bool {
         search(&self.program, text, start, slots, Mode::Both)
+    }
+
+    /// How texts start that this can match; empty if that cannot be told.
+    pub(super) fn leads(&self) -> &[Lead] {
+        &self.leads
+    }
+
+    /// Texts of which one is in every match; empty if there are none.
+    pub(super) fn required(&self) -> &Texts {
+        &self.required
     }
 
     #[cfg(test)]

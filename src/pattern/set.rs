@@ -1,5 +1,12 @@
 //! The regular expressions of a filter: the first in the list that matches a line wins.
+//!
+//! Most cannot match a given line, and that is seen at once: a pattern that starts with `^` and a
+//! text by the line's first eight bytes, any other by a text that must occur in it, looked for
+//! with all the others in one pass. Only what is left is tried, in order.
 
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
+
+use super::literal::Lead;
 use super::regex::Regex;
 use super::slots::Slots;
 
@@ -7,11 +14,63 @@ use super::slots::Slots;
 #[derive(Debug, Default)]
 pub struct RegexSet {
     patterns: Vec<Regex>,
+    /// For each first byte of a line, a range of `leads`.
+    by_first: Vec<(u32, u32)>,
+    /// The leads for each first byte, in order of their patterns.
+    leads: Vec<(Lead, u32)>,
+    /// The patterns without leads, in order.
+    others: Vec<u32>,
+    texts: Option<Texts>,
+    texts_in_any_case: Option<Texts>,
+}
+
+/// An automaton over required texts.
+#[derive(Debug)]
+struct Texts {
+    automaton: AhoCorasick,
+    /// The pattern each text belongs to.
+    patterns: Vec<u32>,
 }
 
 impl RegexSet {
     pub fn new(patterns: Vec<Regex>) -> Self {
-        Self { patterns }
+        let mut set = Self {
+            patterns,
+            ..Self::default()
+        };
+        let mut leading = Vec::new();
+        let mut texts = (Vec::new(), Vec::new());
+        for (index, pattern) in (0..).zip(&set.patterns) {
+            if !pattern.leads().is_empty() {
+                leading.extend(pattern.leads().iter().map(|&lead| (lead, index)));
+                continue;
+            }
+            set.others.push(index);
+            let required = pattern.required();
+            let list = match required.any_case {
+                true => &mut texts.1,
+                false => &mut texts.0,
+            };
+            list.extend(required.texts.iter().map(|text| (text.clone(), index)));
+        }
+        if !leading.is_empty() {
+            for byte in 0..=u8::MAX {
+                let start = set.leads.len() as u32;
+                let fits = |lead: &Lead| {
+                    let first = Lead {
+                        mask: lead.mask & 0xff,
+                        value: lead.value & 0xff,
+                    };
+                    first.fits(u64::from(byte))
+                };
+                set.leads
+                    .extend(leading.iter().filter(|(lead, _)| fits(lead)));
+                set.by_first.push((start, set.leads.len() as u32));
+            }
+        }
+        set.texts = Texts::new(&texts.0, false);
+        set.texts_in_any_case = Texts::new(&texts.1, true);
+        set
     }
 
     /// The first pattern of the list that matches, its groups in `slots`.
@@ -21,7 +80,75 @@ impl RegexSet {
 
     /// The first pattern from index `from` on that matches.
     pub fn matches_from(&self, text: &str, from: usize, slots: &mut Slots) -> Option<usize> {
-        (from..self.patterns.len()).find(|&index| self.patterns[index].search(text, slots))
+        let word = Lead::word(text.as_bytes());
+        let mut leading = self
+            .leads_of(word)
+            .iter()
+            .filter(|(lead, _)| lead.fits(word))
+            .map(|&(_, index)| index as usize)
+            .skip_while(|&index| index < from)
+            .peekable();
+        if !self.others.is_empty() {
+            self.mark(text, slots);
+        }
+        let mut others = self
+            .others
+            .iter()
+            .map(|&index| index as usize)
+            .skip_while(|&index| index < from)
+            .peekable();
+        let mut last = None;
+        loop {
+            let index = match (leading.peek(), others.peek()) {
+                (None, None) => return None,
+                (Some(&a), Some(&b)) if b < a => others.next(),
+                (Some(_), _) => leading.next(),
+                (None, Some(_)) => others.next(),
+            }?;
+            // A pattern may start in several ways that fit.
+            if last == Some(index) {
+                continue;
+            }
+            last = Some(index);
+            let pattern = &self.patterns[index];
+            if pattern.leads().is_empty() && !self.may_match(index, slots) {
+                continue;
+            }
+            if pattern.search(text, slots) {
+                return Some(index);
+            }
+        }
+    }
+
+    fn leads_of(&self, word: u64) -> &[(Lead, u32)] {
+        match self.by_first.get((word & 0xff) as usize) {
+            Some(&(start, end)) => &self.leads[start as usize..end as usize],
+            None => &[],
+        }
+    }
+
+    /// Notes which patterns have one of their required texts in the line.
+    fn mark(&self, text: &str, slots: &mut Slots) {
+        slots.marked.clear();
+        slots.marked.resize(self.patterns.len().div_ceil(64), 0);
+        for texts in [&self.texts, &self.texts_in_any_case].into_iter().flatten() {
+            for found in texts.automaton.find_overlapping_iter(text) {
+                let index = texts.patterns[found.pattern().as_usize()] as usize;
+                slots.marked[index / 64] |= 1 << (index % 64);
+            }
+        }
+    }
+
+    /// Whether a pattern without leads is worth a try.
+    fn may_match(&self, index: usize, slots: &Slots) -> bool {
+        let required = self.patterns[index].required();
+        let automaton = match required.any_case {
+            true => &self.texts_in_any_case,
+            false => &self.texts,
+        };
+        required.texts.is_empty()
+            || automaton.is_none()
+            || slots.marked[index / 64] >> (index % 64) & 1 == 1
     }
 
     pub fn get(&self, index: usize) -> &Regex {
@@ -38,5 +165,22 @@ impl RegexSet {
 
     pub fn iter(&self) -> impl Iterator<Item = &Regex> {
         self.patterns.iter()
+    }
+}
+
+impl Texts {
+    fn new(texts: &[(String, u32)], any_case: bool) -> Option<Self> {
+        if texts.is_empty() {
+            return None;
+        }
+        // The smallest kind: it is there for every filter, and fast enough to skip lines.
+        let automaton = AhoCorasick::builder()
+            .ascii_case_insensitive(any_case)
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
+            .build(texts.iter().map(|(text, _)| text));
+        Some(Self {
+            automaton: automaton.ok()?,
+            patterns: texts.iter().map(|&(_, index)| index).collect(),
+        })
     }
 }

@@ -21,6 +21,8 @@ pub struct Slots {
     pub(super) steps: u64,
     pub(super) exhausted: bool,
     pub(super) groups: usize,
+    /// A bit per pattern of a set: one of its required texts is in the line.
+    pub(super) marked: Vec<u64>,
 }
 
 /// What to do when a way turns out wrong.

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 
 use generate::Generator;
 use python::{Python, Spans, Verdict};
-use rban::pattern::{Flags, Options, Regex, Slots};
+use rban::pattern::{Flags, Options, Regex, RegexSet, Slots};
 use serde_json::{Value, json};
 use stock::Filter;
 
@@ -185,6 +185,26 @@ fn buffers(python: &mut Python, filter: &Filter) -> Vec<String> {
     contents
 }
 
+/// A set finds on each text what its patterns find one by one.
+fn compare_set(filter: &Filter, options: Options, texts: &[String]) {
+    let regex = |written: &String| Regex::new(written, options).expect("a stock pattern");
+    let patterns = filter
+        .failregex
+        .iter()
+        .map(|expression| regex(&expression.written));
+    let set = RegexSet::new(patterns.collect());
+    let mut slots = Slots::new();
+    for text in texts {
+        let first = set.iter().position(|regex| regex.search(text, &mut slots));
+        assert_eq!(
+            set.first(text, &mut slots),
+            first,
+            "{}: {text:?}",
+            filter.name
+        );
+    }
+}
+
 #[test]
 fn stock_filters_match_their_samples_as_in_python() {
     let mut python = Python::start();
@@ -197,6 +217,7 @@ fn stock_filters_match_their_samples_as_in_python() {
             addresses_only: false,
         };
         let texts = buffers(&mut python, filter);
+        compare_set(filter, options, &texts);
         for expression in filter.failregex.iter().chain(&filter.ignoreregex) {
             let regex = Regex::new(&expression.written, options)
                 .unwrap_or_else(|error| panic!("{}: {error}\n{}", filter.name, error.caret()));

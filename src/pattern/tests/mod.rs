@@ -6,7 +6,7 @@ mod generate;
 use generate::Generator;
 
 use super::search::{Mode, search};
-use super::{Flags, Options, Regex, Slots};
+use super::{Flags, Options, Regex, RegexSet, Slots};
 
 #[test]
 fn a_host_is_found() {
@@ -72,5 +72,40 @@ fn quick_exact_and_unoptimised_searches_agree() {
     assert!(
         compared > 18_000 && hits > 6000,
         "{compared} compared, {hits} hits"
+    );
+}
+
+#[test]
+fn a_set_finds_what_its_patterns_find_one_by_one() {
+    let (mut slots, mut alone) = (Slots::new(), Slots::new());
+    let (mut hits, mut searches) = (0, 0);
+    for seed in 0..1500 {
+        let mut generator = Generator::new(seed);
+        let mut patterns = Vec::new();
+        while patterns.len() < 8 {
+            let anchor = ["", "^", "^ab", "^(?:a|B)", "^(?i)a", "b", "(?i:ab)"][generator.below(7)];
+            let pattern = format!("{anchor}{}", generator.pattern());
+            patterns.extend(Regex::python(&pattern, Flags::default()));
+        }
+        let set = RegexSet::new(patterns);
+        for _ in 0..6 {
+            let text = generator.text();
+            for from in [0, 3] {
+                let expected =
+                    (from..set.len()).find(|&index| set.get(index).search(&text, &mut alone));
+                let found = set.matches_from(&text, from, &mut slots);
+                let sources: Vec<_> = set.iter().map(Regex::resolved).collect();
+                assert_eq!(found, expected, "{seed}: {text:?} in {sources:?}");
+                if found.is_some() {
+                    assert_eq!(slots.span(), alone.span());
+                }
+                hits += usize::from(found.is_some_and(|index| index > from));
+                searches += 1;
+            }
+        }
+    }
+    assert!(
+        hits > searches / 10,
+        "{hits} later hits in {searches} searches"
     );
 }
