@@ -2,7 +2,8 @@
 //! have only one place to stop, where a match can start, and what the exact engine must remember.
 
 use super::program::{
-    ANY, Bytes, BytesId, END, FORGET, Inst, LoopKind, Pc, Place, Program, Remembered, Start, Wide,
+    ANY, Bytes, BytesId, END, ENDLESS, FORGET, Inst, LoopKind, Pc, Place, Program, Remembered,
+    Shape, Start, Wide,
 };
 
 /// More instructions than this are not worth (nor quickly) looked at.
@@ -16,49 +17,62 @@ const MOST_LOOPS_AROUND: usize = 5;
 const MOST_TESTED: usize = 5;
 
 pub(super) fn finish(program: &mut Program, optimised: bool) {
-    for index in 0..program.classes.len() {
-        let bytes = program.classes[index].bytes;
-        table(program, index, bytes);
+    let mut tables = Tables::default();
+    for class in &program.classes {
+        tables.add(class.bytes);
     }
+    sure_members(program, &mut tables);
     if optimised {
         thread_jumps(program);
         if program.insts.len() <= MOST_ANALYSED {
             let first = first_bytes(program);
-            guard(program, &first);
-            program.start = start(program, &first);
+            guard(program, &first, &mut tables);
+            program.start = start(program, &first, &mut tables);
         }
     }
+    program.tables = tables.tables;
     remember(program);
 }
 
-/// Enters a set of bytes into the tables under the next number.
-fn table(program: &mut Program, index: usize, bytes: Bytes) {
-    if program.tables.len() <= index / 8 {
-        program.tables.push([0; END + 1]);
-    }
-    for byte in bytes.iter() {
-        program.tables[index / 8][byte] |= 1 << (index % 8);
-    }
+/// Sets of bytes by number, see [`Program::tables`].
+#[derive(Default)]
+struct Tables {
+    tables: Vec<[u8; END + 1]>,
+    sets: Vec<Bytes>,
 }
 
-/// The sets that are in the tables, to share them.
-struct Tables<'a> {
-    program: &'a mut Program,
-    known: Vec<Bytes>,
-}
+impl Tables {
+    /// Enters a set under the next number.
+    fn add(&mut self, bytes: Bytes) {
+        let index = self.sets.len();
+        if self.tables.len() <= index / 8 {
+            self.tables.push([0; END + 1]);
+        }
+        for byte in bytes.iter() {
+            self.tables[index / 8][byte] |= 1 << (index % 8);
+        }
+        self.sets.push(bytes);
+    }
 
-impl Tables<'_> {
+    /// The number of a set, an old one if there is.
     fn id(&mut self, bytes: Bytes) -> BytesId {
         if bytes == Bytes::ALL {
             return ANY;
         }
-        let index = self.known.iter().position(|&known| known == bytes);
+        let index = self.sets.iter().position(|&set| set == bytes);
         let index = index.unwrap_or_else(|| {
-            table(self.program, self.known.len(), bytes);
-            self.known.push(bytes);
-            self.known.len() - 1
+            self.add(bytes);
+            self.sets.len() - 1
         });
         BytesId::try_from(index).unwrap_or(ANY)
+    }
+}
+
+/// Where characters beyond ASCII must be looked at one by one, the others need not be.
+fn sure_members(program: &mut Program, tables: &mut Tables) {
+    for spec in program.loops.iter_mut().filter(|spec| spec.mixed) {
+        let members = program.classes[usize::from(spec.class)].bytes;
+        spec.sure = tables.id(members.intersection(ascii()));
     }
 }
 
@@ -180,38 +194,36 @@ fn ascii() -> Bytes {
 }
 
 /// Gives splits their guards and finds the loops with only one place to stop.
-fn guard(program: &mut Program, first: &[Bytes]) {
-    let known = program.classes.iter().map(|class| class.bytes).collect();
-    let mut tables = Tables { program, known };
-    for pc in 0..tables.program.insts.len() {
-        match tables.program.insts[pc] {
+fn guard(program: &mut Program, first: &[Bytes], tables: &mut Tables) {
+    for (pc, inst) in program.insts.iter_mut().enumerate() {
+        match inst {
             Inst::Split {
                 first: a,
                 second: b,
-                ..
+                first_bytes,
+                second_bytes,
             } => {
-                let first_bytes = tables.id(first[a as usize]);
-                let second_bytes = tables.id(first[b as usize]);
-                tables.program.insts[pc] = Inst::Split {
-                    first: a,
-                    second: b,
-                    first_bytes,
-                    second_bytes,
-                };
+                *first_bytes = tables.id(first[*a as usize]);
+                *second_bytes = tables.id(first[*b as usize]);
             }
             Inst::Loop(id) => {
                 let follow = first[pc + 1];
-                let follow_id = tables.id(follow);
-                let spec = tables.program.loops[id as usize];
-                let members = tables.program.classes[usize::from(spec.class)].bytes;
-                let spec = &mut tables.program.loops[id as usize];
-                spec.follow = follow_id;
+                let spec = &mut program.loops[*id as usize];
+                let members = program.classes[usize::from(spec.class)].bytes;
+                spec.follow = tables.id(follow);
                 if spec.kind != LoopKind::Possessive
                     && spec.stop.is_none()
                     && members.intersection(follow).is_empty()
                 {
                     spec.kind = LoopKind::Certain;
                 }
+                spec.shape = match (spec.kind, spec.min, spec.max, spec.stop) {
+                    (LoopKind::Greedy | LoopKind::Lazy, ..) | (.., Some(_)) => Shape::Other,
+                    (_, 0 | 1, ENDLESS, None) => Shape::Run,
+                    (_, 0, 1, None) => Shape::Maybe,
+                    (_, _, ENDLESS, None) => Shape::Other,
+                    (_, _, _, None) => Shape::Counted,
+                };
             }
             _ => {}
         }
@@ -219,37 +231,18 @@ fn guard(program: &mut Program, first: &[Bytes]) {
 }
 
 /// Where a match can start, from the first instructions.
-fn start(program: &mut Program, first: &[Bytes]) -> Start {
-    let pc = (0..program.insts.len()).find(|&pc| !matches!(program.insts[pc], Inst::Save(_)));
-    match pc.map(|pc| program.insts[pc]) {
+fn start(program: &Program, first: &[Bytes], tables: &mut Tables) -> Start {
+    let inst = program
+        .insts
+        .iter()
+        .find(|inst| !matches!(inst, Inst::Save(_)));
+    match inst {
         Some(Inst::Place(Place::Start)) => Start::Text,
         Some(Inst::Place(Place::LineStart)) => Start::Line,
-        Some(Inst::Literal { start, end }) => Start::Literal(start, end),
+        Some(&Inst::Literal { start, end }) => Start::Literal(start, end),
         _ if first[0] == Bytes::ALL => Start::Anywhere,
-        _ => {
-            let known = known(program);
-            let id = Tables { program, known }.id(first[0]);
-            Start::Bytes(id)
-        }
+        _ => Start::Bytes(tables.id(first[0])),
     }
-}
-
-/// The sets now in the tables, by number.
-fn known(program: &Program) -> Vec<Bytes> {
-    let mut known = Vec::new();
-    for table in &program.tables {
-        for bit in 0..8 {
-            let mut bytes = Bytes::NONE;
-            (0..=END)
-                .filter(|&byte| table[byte] >> bit & 1 == 1)
-                .for_each(|byte| bytes.insert(byte));
-            known.push(bytes);
-        }
-    }
-    while known.last().is_some_and(Bytes::is_empty) {
-        known.pop();
-    }
-    known
 }
 
 /// Chooses what the exact engine remembers: a failure at an instruction that can be reached in

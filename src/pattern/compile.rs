@@ -3,7 +3,8 @@
 use super::analyse;
 use super::ast::{At, Fold, Greed, Node, Set};
 use super::program::{
-    ANY, Bytes, Class, ClassId, ENDLESS, Inst, Look, Loop, LoopKind, Pc, Place, Program, Wide,
+    ANY, Bytes, Class, ClassId, ENDLESS, Inst, Look, Loop, LoopKind, Pc, Place, Program, Shape,
+    Wide,
 };
 
 /// The most instructions a pattern may have once its counts are written out. The largest stock
@@ -322,6 +323,9 @@ impl Compiler {
             stop,
             follow: ANY,
             until,
+            sure: class,
+            mixed: matches!(self.program.classes[usize::from(class)].wide, Wide::Some(_)),
+            shape: Shape::Other,
         });
         self.push(Inst::Loop(id))?;
         Ok(())

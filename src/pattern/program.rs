@@ -161,6 +161,24 @@ pub(super) struct Loop {
     pub(super) follow: BytesId,
     /// The one ASCII byte that is no member, if all other characters are.
     pub(super) until: Option<u8>,
+    /// Bytes that are members for sure: all ASCII ones, and those from 0x80 on where all
+    /// characters beyond ASCII are.
+    pub(super) sure: BytesId,
+    /// Whether characters beyond ASCII must be looked at one by one.
+    pub(super) mixed: bool,
+    pub(super) shape: Shape,
+}
+
+/// Loops that are met most have a short way through the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// `x+` or `x*` with only one place to stop.
+    Run,
+    /// `x?`, likewise.
+    Maybe,
+    /// `x{1,3}`, likewise.
+    Counted,
+    Other,
 }
 
 pub(super) const ENDLESS: u32 = u32::MAX;

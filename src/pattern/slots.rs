@@ -14,10 +14,6 @@ const KEPT: usize = 64 * 1024;
 pub struct Slots {
     pub(super) values: Vec<u32>,
     pub(super) stack: Vec<Frame>,
-    /// A bit per remembered instruction and position: tried, and (so far) failed.
-    pub(super) tried: Vec<u64>,
-    /// Within look-arounds: tried, and matched.
-    pub(super) good: Vec<u64>,
     pub(super) steps: u64,
     pub(super) exhausted: bool,
     pub(super) groups: usize,
@@ -83,10 +79,6 @@ impl Slots {
 
     /// Gives back what an unusual line needed.
     pub(super) fn release(&mut self) {
-        for bits in [&mut self.tried, &mut self.good] {
-            bits.clear();
-            bits.shrink_to(KEPT / size_of::<u64>());
-        }
         self.stack.clear();
         self.stack.shrink_to(KEPT / size_of::<Frame>());
     }

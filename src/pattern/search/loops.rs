@@ -8,14 +8,80 @@
 use super::memo::Memo;
 use super::text::width;
 use super::{Machine, Step};
-use crate::pattern::program::{ANY, ENDLESS, FORGET, Inst, Loop, LoopKind, Wide};
+use crate::pattern::program::{ANY, ENDLESS, FORGET, Inst, Loop, LoopKind, Shape};
 use crate::pattern::slots::Frame;
 
 impl<'a> Machine<'a> {
     /// Enters the loop at `at`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn enter<const EXACT: bool>(&mut self, pc: usize, id: u32, at: usize) -> Step {
         let spec = &self.program.loops[id as usize];
+        if EXACT && self.program.memo[pc] != FORGET {
+            return self.enter_any::<EXACT>(pc, spec, at);
+        }
+        match spec.shape {
+            Shape::Run => {
+                let end = self.run_end(spec, at);
+                if end == at && spec.min > 0 {
+                    return Step::Fail;
+                }
+                Step::To(end)
+            }
+            Shape::Maybe => Step::To(self.member(spec.class, at).unwrap_or(at)),
+            Shape::Counted => self.counted(spec, at),
+            Shape::Other => self.enter_any::<EXACT>(pc, spec, at),
+        }
+    }
+
+    /// Where the run of members from `at` ends.
+    #[inline(always)]
+    fn run_end(&mut self, spec: &Loop, at: usize) -> usize {
+        if let Some(byte) = spec.until {
+            let rest = &self.text[at..];
+            let end = at + memchr::memchr(byte, rest).unwrap_or(rest.len());
+            self.steps += (end - at) as u64;
+            return end;
+        }
+        let mut end = at;
+        loop {
+            let sure = |&byte: &u8| self.program.holds(spec.sure, usize::from(byte));
+            end += self.text[end..]
+                .iter()
+                .take_while(|byte| sure(byte))
+                .count();
+            if !spec.mixed || self.byte(end) < 0x80 {
+                break;
+            }
+            match self.member(spec.class, end) {
+                Some(next) => end = next,
+                None => break,
+            }
+        }
+        self.steps += (end - at) as u64;
+        end
+    }
+
+    /// A loop over so many members, with only one place to stop.
+    #[inline(always)]
+    fn counted(&mut self, spec: &Loop, at: usize) -> Step {
+        let mut end = at;
+        let mut count = 0;
+        while count < spec.max {
+            match self.member(spec.class, end) {
+                Some(next) => end = next,
+                None => break,
+            }
+            count += 1;
+        }
+        self.steps += (end - at) as u64;
+        if count < spec.min {
+            return Step::Fail;
+        }
+        Step::To(end)
+    }
+
+    #[inline(never)]
+    fn enter_any<const EXACT: bool>(&mut self, pc: usize, spec: &'a Loop, at: usize) -> Step {
         let mut low = at;
         if spec.min > 0 {
             let (end, count) = self.eat(spec, at, spec.min);
@@ -242,23 +308,7 @@ impl<'a> Machine<'a> {
         let mut at = at;
         let mut count = 0;
         if most == ENDLESS && spec.stop.is_none() {
-            if let Some(byte) = spec.until {
-                let rest = &self.text[at..];
-                at += memchr::memchr(byte, rest).unwrap_or(rest.len());
-                self.steps += (at - start) as u64;
-                return (at, count);
-            }
-            let class = &self.program.classes[usize::from(spec.class)];
-            if !matches!(class.wide, Wide::Some(_)) {
-                // Continuation bytes are members with their characters.
-                let rest = &self.text[at..];
-                let members = rest
-                    .iter()
-                    .position(|&byte| !self.program.holds(spec.class, usize::from(byte)));
-                at += members.unwrap_or(rest.len());
-                self.steps += (at - start) as u64;
-                return (at, count);
-            }
+            return (self.run_end(spec, at), 0);
         }
         while count < most {
             let Some(&byte) = self.text.get(at) else {

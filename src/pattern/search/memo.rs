@@ -18,7 +18,7 @@ impl Machine<'_> {
         let groups = self.program.tested.iter();
         let groups = groups.map(|&group| self.has_matched(group));
         let loops = place.loops.iter();
-        let loops = loops.map(|&slot| self.slots.values[slot as usize] == at as u32);
+        let loops = loops.map(|&slot| self.values[slot as usize] == at as u32);
         let combination = groups
             .chain(loops)
             .fold(0, |bits, bit| bits * 2 + usize::from(bit));
@@ -33,9 +33,9 @@ impl Machine<'_> {
     /// What is known of the instruction at this position.
     pub(super) fn known(&self, pc: usize, at: usize) -> Memo {
         let bit = self.bit(pc, at);
-        if !Self::is(&self.slots.tried, bit) {
+        if !Self::is(&self.tried, bit) {
             Memo::New
-        } else if Self::is(&self.slots.good, bit) {
+        } else if Self::is(&self.good, bit) {
             Memo::Good
         } else {
             Memo::Failed
@@ -54,7 +54,7 @@ impl Machine<'_> {
 
     pub(super) fn mark(&mut self, pc: usize, at: usize) {
         let bit = self.bit(pc, at);
-        self.slots.tried[bit / 64] |= 1 << (bit % 64);
+        self.tried[bit / 64] |= 1 << (bit % 64);
     }
 
     /// Notes that the instruction at these positions is on the way now taken, where success must
@@ -89,10 +89,10 @@ impl Machine<'_> {
             match self.inside {
                 Inside::Nothing => {}
                 Inside::Look => {
-                    self.slots.tried[word] |= mask;
-                    self.slots.good[word] |= mask;
+                    self.tried[word] |= mask;
+                    self.good[word] |= mask;
                 }
-                Inside::Atomic => self.slots.tried[word] &= !mask,
+                Inside::Atomic => self.tried[word] &= !mask,
             }
         }
         self.steps += u64::from(last - first);

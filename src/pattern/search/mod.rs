@@ -65,13 +65,17 @@ pub(super) fn search(
         steps: 0,
         limit,
         inside: Inside::Nothing,
-        slots,
+        values: std::mem::take(&mut slots.values),
+        stack: std::mem::take(&mut slots.stack),
+        tried: Vec::new(),
+        good: Vec::new(),
     };
     let mut resume = from;
     if limit > 0 {
         let outcome = machine.leftmost::<false>(&mut resume);
         if let Ok(found) = outcome {
-            machine.slots.steps += machine.steps;
+            slots.steps += machine.steps;
+            (slots.values, slots.stack) = (machine.values, machine.stack);
             return found;
         }
     }
@@ -82,11 +86,12 @@ pub(super) fn search(
     } else {
         machine.steps + BUDGET + BUDGET_PER_BYTE * length
     };
-    machine.slots.prepare(program.slots, program.groups);
+    machine.stack.clear();
+    machine.values.fill(UNSET);
     let outcome = if remembers {
         let words = usize::try_from(bits / 64 + 1).unwrap_or(0);
-        machine.slots.tried = vec![0; words];
-        machine.slots.good = match program.looks.is_empty() {
+        machine.tried = vec![0; words];
+        machine.good = match program.looks.is_empty() {
             true => Vec::new(),
             false => vec![0; words],
         };
@@ -94,8 +99,8 @@ pub(super) fn search(
     } else {
         machine.leftmost::<false>(&mut resume)
     };
-    let steps = machine.steps;
-    slots.steps += steps;
+    slots.steps += machine.steps;
+    (slots.values, slots.stack) = (machine.values, machine.stack);
     slots.release();
     match outcome {
         Ok(found) => found,
@@ -127,7 +132,13 @@ struct Machine<'a> {
     steps: u64,
     limit: u64,
     inside: Inside,
-    slots: &'a mut Slots,
+    /// Positions of groups, and where loops began their rounds.
+    values: Vec<u32>,
+    stack: Vec<Frame>,
+    /// A bit per remembered instruction and position: tried, and (so far) failed.
+    tried: Vec<u64>,
+    /// Within look-arounds: tried, and matched.
+    good: Vec<u64>,
 }
 
 impl<'a> Machine<'a> {
@@ -187,7 +198,7 @@ impl<'a> Machine<'a> {
     ) -> Result<Option<usize>, Overrun> {
         // Look-arounds can cost much without any failure.
         self.check_steps()?;
-        let base = self.slots.stack.len();
+        let base = self.stack.len();
         let program = self.program;
         loop {
             self.steps += 1;
@@ -294,7 +305,7 @@ impl<'a> Machine<'a> {
                         None => alive = false,
                     },
                     Inst::Progress { slot, end } => {
-                        pc = if self.slots.values[slot as usize] == at as u32 {
+                        pc = if self.values[slot as usize] == at as u32 {
                             end as usize
                         } else {
                             pc + 1
@@ -322,26 +333,26 @@ impl<'a> Machine<'a> {
 
     #[inline(always)]
     fn push(&mut self, frame: Frame) {
-        self.slots.stack.push(frame);
+        self.stack.push(frame);
     }
 
     #[inline(always)]
     fn save(&mut self, slot: u32, value: u32) {
-        let old = std::mem::replace(&mut self.slots.values[slot as usize], value);
+        let old = std::mem::replace(&mut self.values[slot as usize], value);
         self.push(Frame::Slot { slot, old });
     }
 
     /// Undoes down to the last choice and takes the next way.
     fn backtrack<const EXACT: bool>(&mut self, base: usize) -> Result<Next, Overrun> {
         self.check_steps()?;
-        while self.slots.stack.len() > base {
-            let Some(frame) = self.slots.stack.pop() else {
+        while self.stack.len() > base {
+            let Some(frame) = self.stack.pop() else {
                 break;
             };
             let (pc, step) = match frame {
                 Frame::Way { pc, at } => return Ok(Next::To(pc as usize, at as usize)),
                 Frame::Slot { slot, old } => {
-                    self.slots.values[slot as usize] = old;
+                    self.values[slot as usize] = old;
                     continue;
                 }
                 Frame::Tried { .. } => continue,
@@ -362,17 +373,17 @@ impl<'a> Machine<'a> {
     /// Ends a run inside the pattern: drops the other ways, keeps what undoes the captures.
     fn succeed(&mut self, base: usize, at: usize) -> usize {
         let mut kept = base;
-        for index in base..self.slots.stack.len() {
-            match self.slots.stack[index] {
+        for index in base..self.stack.len() {
+            match self.stack[index] {
                 frame @ Frame::Slot { .. } => {
-                    self.slots.stack[kept] = frame;
+                    self.stack[kept] = frame;
                     kept += 1;
                 }
                 Frame::Tried { first, last } => self.settle(first, last),
                 Frame::Way { .. } | Frame::Back { .. } | Frame::More { .. } => {}
             }
         }
-        self.slots.stack.truncate(kept);
+        self.stack.truncate(kept);
         at
     }
 
@@ -391,7 +402,7 @@ impl<'a> Machine<'a> {
             }
             start = self.previous(start);
         }
-        let base = self.slots.stack.len();
+        let base = self.stack.len();
         let inside = if look.pure {
             Inside::Look
         } else {
@@ -402,9 +413,9 @@ impl<'a> Machine<'a> {
         self.inside = outer;
         let found = outcome?.is_some();
         if found && look.negate {
-            while self.slots.stack.len() > base {
-                if let Some(Frame::Slot { slot, old }) = self.slots.stack.pop() {
-                    self.slots.values[slot as usize] = old;
+            while self.stack.len() > base {
+                if let Some(Frame::Slot { slot, old }) = self.stack.pop() {
+                    self.values[slot as usize] = old;
                 }
             }
         }

@@ -96,7 +96,7 @@ impl Machine<'_> {
 
     fn group(&self, group: u32) -> (u32, u32) {
         let slot = group as usize * 2;
-        (self.slots.values[slot], self.slots.values[slot + 1])
+        (self.values[slot], self.values[slot + 1])
     }
 
     /// Where the text ends that repeats what the group captured.
