@@ -3,7 +3,7 @@
 
 use super::program::{
     ANY, Bytes, BytesId, END, ENDLESS, FORGET, Inst, LoopKind, Pc, Place, Program, Remembered,
-    Shape, Start, Wide,
+    Shape, Start, WIDE, Wide,
 };
 
 /// More instructions than this are not worth (nor quickly) looked at.
@@ -126,8 +126,8 @@ fn first_of(program: &Program, pc: usize, first: &[Bytes]) -> Bytes {
     let at = |pc: Pc| first[pc as usize];
     let next = || first[pc + 1];
     match program.insts[pc] {
-        Inst::Byte(byte) => Bytes::one(usize::from(byte)),
-        Inst::Literal { start, .. } => Bytes::one(usize::from(program.literals[start as usize])),
+        Inst::Byte(byte) => starting(byte),
+        Inst::Literal { start, .. } => starting(program.literals[start as usize]),
         Inst::Class(class) => program.classes[usize::from(class)].bytes,
         Inst::Loop(id) => {
             let spec = &program.loops[id as usize];
@@ -169,7 +169,7 @@ fn first_of(program: &Program, pc: usize, first: &[Bytes]) -> Bytes {
             let byte = program.literals[start as usize];
             match negate {
                 true => next(),
-                false => next().intersection(Bytes::one(usize::from(byte))),
+                false => next().intersection(starting(byte)),
             }
         }
         Inst::Look { look, end } => {
@@ -185,6 +185,15 @@ fn first_of(program: &Program, pc: usize, first: &[Bytes]) -> Bytes {
         // An atomic group must not choose its end by what follows.
         Inst::Done | Inst::AtomicDone | Inst::BackRef { .. } | Inst::Match => Bytes::ALL,
     }
+}
+
+/// The characters that start with this byte.
+fn starting(byte: u8) -> Bytes {
+    let mut bytes = Bytes::one(usize::from(byte));
+    if byte >= 0x80 {
+        WIDE.for_each(|kind| bytes.insert(kind));
+    }
+    bytes
 }
 
 fn ascii() -> Bytes {
@@ -211,9 +220,7 @@ fn guard(program: &mut Program, first: &[Bytes], tables: &mut Tables) {
                 let spec = &mut program.loops[*id as usize];
                 let members = program.classes[usize::from(spec.class)].bytes;
                 spec.follow = tables.id(follow);
-                if spec.kind != LoopKind::Possessive
-                    && spec.stop.is_none()
-                    && members.intersection(follow).is_empty()
+                if spec.kind != LoopKind::Possessive && spec.stop.is_none() && members.apart(follow)
                 {
                     spec.kind = LoopKind::Certain;
                 }

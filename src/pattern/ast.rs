@@ -183,6 +183,16 @@ impl Set {
             && self.ranges == [(code, code)]
     }
 
+    /// Which kinds of characters beyond ASCII may be in: digits, other word characters, white
+    /// space, others.
+    pub(super) fn kinds_beyond_ascii(&self) -> [bool; 4] {
+        if self.ranges.iter().any(|&(_, high)| high > 0x7f) || self.fold != Fold::None {
+            return [true; 4];
+        }
+        // One of each kind stands for all, as categories hold all of a kind or none.
+        ['\u{663}', '\u{e9}', '\u{a0}', '\u{2603}'].map(|c| self.contains(c))
+    }
+
     /// Whether all characters beyond ASCII are judged alike, and how.
     pub(super) fn beyond_ascii(&self) -> Option<bool> {
         // Characters beyond ASCII whose lower case is ASCII: İ and the Kelvin sign.

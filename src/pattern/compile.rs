@@ -4,7 +4,7 @@ use super::analyse;
 use super::ast::{At, Fold, Greed, Node, Set};
 use super::program::{
     ANY, Bytes, Class, ClassId, ENDLESS, Inst, Look, Loop, LoopKind, Pc, Place, Program, Shape,
-    Wide,
+    WIDE, Wide,
 };
 
 /// The most instructions a pattern may have once its counts are written out. The largest stock
@@ -473,6 +473,14 @@ fn class(set: &Set) -> Class {
     }
     if wide != Wide::None {
         (0x80..=0xff).for_each(|byte| bytes.insert(byte));
+    }
+    let kinds = match wide {
+        Wide::None => [false; 4],
+        Wide::All => [true; 4],
+        Wide::Some(_) => set.kinds_beyond_ascii(),
+    };
+    for (index, _) in WIDE.zip(kinds).filter(|(_, inside)| *inside) {
+        bytes.insert(index);
     }
     Class { wide, bytes }
 }

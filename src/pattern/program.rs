@@ -6,15 +6,21 @@ use super::ast::{Fold, Set};
 pub(super) type Pc = u32;
 
 /// A set of the bytes a character may start with, and of the end of the text (256).
+///
+/// The bytes from 0x80 on say little about a character, so beside them stand four [`WIDE`] kinds
+/// that every character beyond ASCII is one of; by these, `\s` and `\S` have nothing in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(super) struct Bytes([u64; 5]);
 
 /// The index in [`Bytes`] and in tables that stands for the end of the text.
 pub(super) const END: usize = 256;
 
+/// Kinds of characters beyond ASCII: digits, other word characters, white space, all others.
+pub(super) const WIDE: std::ops::Range<usize> = END + 1..END + 5;
+
 impl Bytes {
     pub(super) const NONE: Self = Self([0; 5]);
-    pub(super) const ALL: Self = Self([u64::MAX, u64::MAX, u64::MAX, u64::MAX, 1]);
+    pub(super) const ALL: Self = Self([u64::MAX, u64::MAX, u64::MAX, u64::MAX, 0x1f]);
 
     pub(super) fn one(byte: usize) -> Self {
         let mut bytes = Self::NONE;
@@ -42,12 +48,14 @@ impl Bytes {
         Self(std::array::from_fn(|i| self.0[i] & !other.0[i]))
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.0 == [0; 5]
-    }
-
     pub(super) fn iter(&self) -> impl Iterator<Item = usize> {
         (0..=END).filter(|&byte| self.contains(byte))
+    }
+
+    /// Whether no character (nor the end) is in both.
+    pub(super) fn apart(self, other: Self) -> bool {
+        let common = self.intersection(other);
+        (0..0x80).chain(END..WIDE.end).all(|i| !common.contains(i))
     }
 }
 
