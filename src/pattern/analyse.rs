@@ -143,7 +143,7 @@ fn first_of(program: &Program, pc: usize, first: &[Bytes]) -> Bytes {
         }
         Inst::Split { first, second, .. } => at(first).union(at(second)),
         Inst::Jump(target) => at(target),
-        Inst::Save(_) => next(),
+        Inst::Save(_) | Inst::Need { .. } => next(),
         Inst::Place(place) => next().intersection(match place {
             Place::End | Place::LineEnd => Bytes::one(usize::from(b'\n')).union(Bytes::one(END)),
             Place::TextEnd => Bytes::one(END),
@@ -354,6 +354,7 @@ fn ways_on(program: &Program, pc: usize) -> Vec<usize> {
         | Inst::Place(_)
         | Inst::Near { .. }
         | Inst::NearLiteral { .. }
+        | Inst::Need { .. }
         | Inst::BackRef { .. } => vec![next],
     }
 }

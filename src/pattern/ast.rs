@@ -42,6 +42,9 @@ pub(super) enum Node {
         group: usize,
         fold: Fold,
     },
+    /// The text must come somewhere from here on, or all is in vain. Only ever added to a
+    /// pattern that needs the text anyway.
+    Need(Box<str>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -254,7 +257,7 @@ impl Node {
     /// are the widths of the groups that are closed by now.
     pub(super) fn width(&self, groups: &[Option<(u64, u64)>]) -> (u64, u64) {
         match self {
-            Self::Empty | Self::At(_) | Self::Look { .. } => (0, 0),
+            Self::Empty | Self::At(_) | Self::Look { .. } | Self::Need(_) => (0, 0),
             Self::Literal(_) | Self::Set(_) => (1, 1),
             Self::Concat(nodes) => nodes.iter().fold((0, 0), |(low, high), node| {
                 let (l, h) = node.width(groups);
@@ -285,5 +288,31 @@ impl Node {
                 .flatten()
                 .unwrap_or((0, u64::MAX)),
         }
+    }
+
+    pub(super) fn children(&self) -> impl Iterator<Item = &Self> {
+        let (list, pair): (&[Self], [Option<&Self>; 2]) = match self {
+            Self::Concat(nodes) | Self::Alternate(nodes) => (nodes, [None, None]),
+            Self::Repeat { node, .. }
+            | Self::Group { node, .. }
+            | Self::Atomic(node)
+            | Self::Look { node, .. } => (&[], [Some(node), None]),
+            Self::Cond { yes, no, .. } => (&[], [Some(yes), Some(no)]),
+            _ => (&[], [None, None]),
+        };
+        list.iter().chain(pair.into_iter().flatten())
+    }
+
+    pub(super) fn children_mut(&mut self) -> impl Iterator<Item = &mut Self> {
+        let (list, pair): (&mut [Self], [Option<&mut Self>; 2]) = match self {
+            Self::Concat(nodes) | Self::Alternate(nodes) => (nodes, [None, None]),
+            Self::Repeat { node, .. }
+            | Self::Group { node, .. }
+            | Self::Atomic(node)
+            | Self::Look { node, .. } => (&mut [], [Some(node), None]),
+            Self::Cond { yes, no, .. } => (&mut [], [Some(yes), Some(no)]),
+            _ => (&mut [], [None, None]),
+        };
+        list.iter_mut().chain(pair.into_iter().flatten())
     }
 }

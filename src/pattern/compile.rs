@@ -2,6 +2,7 @@
 
 use super::analyse;
 use super::ast::{At, Fold, Greed, Node, Set};
+use super::optimise::optimise;
 use super::program::{
     ANY, Bytes, Class, ClassId, ENDLESS, Inst, Look, Loop, LoopKind, Pc, Place, Program, Shape,
     WIDE, Wide,
@@ -30,7 +31,10 @@ pub(super) fn compile(node: &Node, groups: usize, optimised: bool) -> Result<Pro
         optimised,
     };
     compiler.push(Inst::Save(0))?;
-    compiler.node(node)?;
+    match optimised {
+        true => compiler.node(&optimise(node))?,
+        false => compiler.node(node)?,
+    }
     compiler.push(Inst::Save(1))?;
     compiler.push(Inst::Match)?;
     let mut program = compiler.program;
@@ -122,6 +126,11 @@ impl Compiler {
             Node::BackRef { group, fold } => {
                 let group = u32::try_from(*group).map_err(|_| TooLarge)?;
                 self.push(Inst::BackRef { group, fold: *fold })?;
+            }
+            Node::Need(text) => {
+                let (start, end) = self.store(text.as_bytes())?;
+                let rarest = rarest(text.as_bytes());
+                self.push(Inst::Need { start, end, rarest })?;
             }
         }
         Ok(())
@@ -449,14 +458,23 @@ fn plain_text(node: &Node) -> Option<String> {
     }
 }
 
+/// The place of the byte that is probably met least in logs.
+fn rarest(text: &[u8]) -> u8 {
+    let rarity = |byte: u8| match byte {
+        b' ' => 0,
+        b'e' | b't' | b'a' | b'o' | b'i' | b'n' | b's' | b'r' => 1,
+        b'a'..=b'z' | b'=' => 2,
+        b'0'..=b'9' | b'.' | b':' => 3,
+        b'A'..=b'Z' => 4,
+        _ => 5,
+    };
+    let first = &text[..text.len().min(usize::from(u8::MAX))];
+    let best = (0..first.len()).max_by_key(|&at| rarity(first[at]));
+    best.and_then(|at| u8::try_from(at).ok()).unwrap_or(0)
+}
+
 fn captures(node: &Node) -> bool {
-    match node {
-        Node::Group { .. } => true,
-        Node::Empty | Node::Literal(_) | Node::Set(_) | Node::At(_) | Node::BackRef { .. } => false,
-        Node::Concat(nodes) | Node::Alternate(nodes) => nodes.iter().any(captures),
-        Node::Repeat { node, .. } | Node::Atomic(node) | Node::Look { node, .. } => captures(node),
-        Node::Cond { yes, no, .. } => captures(yes) || captures(no),
-    }
+    matches!(node, Node::Group { .. }) || node.children().any(captures)
 }
 
 fn class(set: &Set) -> Class {

@@ -67,7 +67,8 @@ fn starts_at_start(node: &Node) -> bool {
         | Node::Repeat { .. }
         | Node::Look { .. }
         | Node::Cond { .. }
-        | Node::BackRef { .. } => false,
+        | Node::BackRef { .. }
+        | Node::Need(_) => false,
     }
 }
 
@@ -108,7 +109,7 @@ fn extended(parts: &[Partial], node: &Node) -> Vec<Partial> {
         return parts.to_vec();
     }
     let longer = match node {
-        Node::Empty | Node::At(_) | Node::Look { .. } => parts.to_vec(),
+        Node::Empty | Node::At(_) | Node::Look { .. } | Node::Need(_) => parts.to_vec(),
         Node::Literal(c) => with_text(parts, &[*c]),
         Node::Set(set) => with_set(parts, set),
         Node::Group { node, .. } | Node::Atomic(node) => extended(parts, node),
@@ -241,7 +242,8 @@ pub(super) fn required(node: &Node) -> Texts {
         | Node::Repeat { .. }
         | Node::Look { .. }
         | Node::Cond { .. }
-        | Node::BackRef { .. } => Texts::default(),
+        | Node::BackRef { .. }
+        | Node::Need(_) => Texts::default(),
     }
 }
 

@@ -16,6 +16,7 @@ mod ast;
 mod compile;
 mod error;
 mod literal;
+mod optimise;
 mod parse;
 mod program;
 mod regex;

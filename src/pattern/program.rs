@@ -103,6 +103,13 @@ pub(super) enum Inst {
         end: u32,
         negate: bool,
     },
+    /// Fails unless the literal comes somewhere from here on. Its byte number `rarest` is looked
+    /// for. It only saves time, and the exact engine, to stay linear, takes no notice of it.
+    Need {
+        start: u32,
+        end: u32,
+        rarest: u8,
+    },
     /// A look-around: the program up to `end`, finished by `Done`.
     Look {
         look: u32,

@@ -278,6 +278,10 @@ impl<'a> Machine<'a> {
                         alive = self.text[at..].starts_with(literal) != negate;
                         pc += 1;
                     }
+                    Inst::Need { start, end, rarest } => {
+                        alive = EXACT || self.comes(at, (start, end), rarest);
+                        pc += 1;
+                    }
                     Inst::Look { look, end } => {
                         alive = self.look::<EXACT>(pc + 1, look, at)?;
                         pc = end as usize;

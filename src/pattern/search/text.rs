@@ -88,6 +88,26 @@ impl Machine<'_> {
         before != after
     }
 
+    /// Whether the literal (bytes of the program's literals) comes from `at` on.
+    pub(super) fn comes(&mut self, at: usize, (start, end): (u32, u32), rarest: u8) -> bool {
+        let literal = &self.program.literals[start as usize..end as usize];
+        let before = usize::from(rarest);
+        let mut from = at + before;
+        while let Some(rest) = self.text.get(from..) {
+            let Some(found) = memchr::memchr(literal[before], rest) else {
+                self.steps += rest.len() as u64;
+                return false;
+            };
+            self.steps += found as u64 + 1;
+            from += found;
+            if self.text[from - before..].starts_with(literal) {
+                return true;
+            }
+            from += 1;
+        }
+        false
+    }
+
     /// A group being inside itself counts as matched by its former round only.
     pub(super) fn has_matched(&self, group: u32) -> bool {
         let (start, end) = self.group(group);
