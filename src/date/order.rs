@@ -29,8 +29,6 @@ pub(super) struct Entry {
     pub(super) template: Arc<Template>,
     /// Its place when the detector was made.
     pub(super) index: usize,
-    /// Lines its regular expression fitted, whether it won or not.
-    matches: u64,
     /// Lines it won.
     pub(super) hits: u64,
     last_used: Option<Time>,
@@ -85,7 +83,6 @@ impl Order {
         let entry = |(index, template)| Entry {
             template,
             index,
-            matches: 0,
             hits: 0,
             last_used: None,
             distance: NEVER,
@@ -116,15 +113,9 @@ impl Order {
 
     /// The last template fits again, at the same place: nothing changes but its count.
     pub(super) fn again(&mut self, now: Time) {
-        let Some(last) = self.last else { return };
-        let Some(entry) = self.entries.get_mut(last) else {
-            return;
-        };
-        entry.matches += 1;
-        entry.hits += 1;
-        entry.last_used = Some(now);
-        if self.first_unused == last {
-            self.first_unused += 1;
+        if let Some(entry) = self.last.and_then(|last| self.entries.get_mut(last)) {
+            entry.hits += 1;
+            entry.last_used = Some(now);
         }
     }
 
@@ -174,12 +165,9 @@ impl Order {
             };
             let entry = &self.entries[at];
             let distance = characters(line, found.start);
-            let Some(next) = self.entries.get(at + 1) else {
-                return Some((at, found));
-            };
-            let settled = distance == 0 && entry.hits > 0 && next.matches == 0;
-            let doubtful = distance > entry.distance || distance > self.start.at;
-            if entry.template.anchored || settled || !doubtful {
+            let is_last = at + 1 == self.entries.len();
+            let further = distance > entry.distance || distance > self.start.at;
+            if is_last || entry.template.anchored || !further {
                 return Some((at, found));
             }
             if reserve
@@ -195,14 +183,9 @@ impl Order {
         Some((at, found))
     }
 
-    fn try_line(&mut self, at: usize, line: &str, slots: &mut Slots) -> Option<Match> {
-        let entry = &mut self.entries[at];
-        if let Some(scan) = entry
-            .template
-            .scanner
-            .and_then(|scanner| scanner.scan(line))
-        {
-            entry.matches += 1;
+    fn try_line(&self, at: usize, line: &str, slots: &mut Slots) -> Option<Match> {
+        let scanner = self.entries[at].template.scanner;
+        if let Some(scan) = scanner.and_then(|scanner| scanner.scan(line)) {
             return Some(Match {
                 start: 0,
                 end: scan.end,
@@ -214,17 +197,16 @@ impl Order {
     }
 
     /// Tries the template where the last date stood. The line's end counts as the border's.
-    fn try_between_borders(&mut self, at: usize, line: &str, slots: &mut Slots) -> Option<Match> {
+    fn try_between_borders(&self, at: usize, line: &str, slots: &mut Slots) -> Option<Match> {
         let (start, end) = (byte_at(line, self.start.at), byte_at(line, self.end.at));
         self.try_part(at, &line[..end], start, slots)
     }
 
-    fn try_part(&mut self, at: usize, text: &str, from: usize, slots: &mut Slots) -> Option<Match> {
-        let entry = &mut self.entries[at];
-        if !entry.template.compiled()?.search_at(text, from, slots) {
+    fn try_part(&self, at: usize, text: &str, from: usize, slots: &mut Slots) -> Option<Match> {
+        let regex = self.entries[at].template.compiled()?;
+        if !regex.search_at(text, from, slots) {
             return None;
         }
-        entry.matches += 1;
         let whole = slots.span();
         Some(Match {
             start: whole.start,
@@ -273,10 +255,6 @@ impl Order {
         };
         self.start = border(found.start);
         self.end = border(found.end);
-        if found.end == 0 {
-            // Python's index -1.
-            self.end.before = line.chars().next_back();
-        }
     }
 
     /// Moves a template up if its use earns it; returns where it is then.

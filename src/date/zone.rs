@@ -129,20 +129,25 @@ impl Stretch {
         offset: 0,
     };
 
-    fn around(zone: &TimeZone, epoch: i64) -> Option<Self> {
-        let at = Timestamp::from_second(epoch).ok()?;
-        let next = Timestamp::from_second(epoch + 1).ok()?;
+    fn around(zone: &TimeZone, epoch: i64) -> Self {
+        let (at, next) = (timestamp(epoch), timestamp(epoch + 1));
         let second = |found: jiff::tz::TimeZoneTransition<'_>| found.timestamp().as_second();
-        Some(Self {
+        Self {
             from: zone.preceding(next).next().map_or(i64::MIN / 2, second),
             until: zone.following(at).next().map_or(i64::MAX / 2, second),
             offset: i64::from(zone.to_offset(at).seconds()),
-        })
+        }
     }
 
     fn holds(&self, epoch: i64) -> bool {
         (self.from..self.until).contains(&epoch)
     }
+}
+
+/// The years 1 and 9999 reach a little beyond what `jiff` counts; clocks do not change there.
+fn timestamp(epoch: i64) -> Timestamp {
+    let within = epoch.clamp(Timestamp::MIN.as_second(), Timestamp::MAX.as_second());
+    Timestamp::from_second(within).unwrap_or_default()
 }
 
 /// Civil times within so many seconds of a clock change are worked out step by step: no two
@@ -183,7 +188,7 @@ impl Clock {
     /// What the local clocks show at a moment near the current time.
     pub(super) fn civil(&mut self, epoch: i64) -> i64 {
         if !self.now.holds(epoch) {
-            self.now = Stretch::around(&self.zone.local, epoch).unwrap_or(Stretch::NONE);
+            self.now = Stretch::around(&self.zone.local, epoch);
         }
         epoch.saturating_add(self.now.offset)
     }
@@ -198,7 +203,7 @@ impl Clock {
             return Some(epoch);
         }
         let epoch = self.mktime(civil)?;
-        self.line = Stretch::around(&self.zone.local, epoch).unwrap_or(Stretch::NONE);
+        self.line = Stretch::around(&self.zone.local, epoch);
         Some(epoch)
     }
 
@@ -210,8 +215,7 @@ impl Clock {
         let (mut last, mut before_last) = (epoch, epoch);
         let mut last_dst = false;
         for _ in 0..PROBES {
-            let at = Timestamp::from_second(epoch).ok()?;
-            let info = self.zone.local.to_offset_info(at);
+            let info = self.zone.local.to_offset_info(timestamp(epoch));
             let dst = info.dst().is_dst();
             let error = civil - (epoch + i64::from(info.offset().seconds()));
             let swings = epoch == before_last && epoch != last && last_dst <= dst;
