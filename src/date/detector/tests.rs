@@ -43,3 +43,31 @@ fn a_syslog_line_is_dated_this_year_unless_that_is_ahead() {
         Some(NOON - 364 * 86_400 + 1)
     );
 }
+
+#[test]
+fn what_the_last_time_was_decides_between_the_two_that_are_shown_twice() {
+    let mut detector = detector(None);
+    let mut secs = |line: &str| secs(detector.find(line, Time::from_secs(NOON)));
+    assert_eq!(
+        secs("2005-10-30 01:30:00 x"),
+        Some(1_130_632_200),
+        "winter's, if nothing is known"
+    );
+    assert_eq!(
+        secs("2005-03-27 02:30:00 x"),
+        Some(1_111_887_000),
+        "an hour that was skipped"
+    );
+    assert_eq!(secs("2005-07-14 12:00:00 x"), Some(1_121_335_200));
+    assert_eq!(
+        secs("2005-10-30 01:30:00 x"),
+        Some(1_130_628_600),
+        "summer's"
+    );
+    assert_eq!(secs("2005-12-24 12:00:00 x"), Some(1_135_422_000));
+    assert_eq!(
+        secs("2005-10-30 01:30:00 x"),
+        Some(1_130_632_200),
+        "winter's"
+    );
+}
