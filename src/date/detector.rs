@@ -175,14 +175,21 @@ impl Detector {
 /// Seconds since the epoch; if `long` and of thirteen digits or more, milliseconds, or
 /// microseconds.
 fn epoch(text: &str, long: bool) -> Option<Time> {
-    let digits = text.chars().count();
-    let number: f64 = plain(text).parse().ok()?;
-    let secs = match digits {
-        16.. if long && !text.contains('.') => number / 1e6,
-        13.. if long => number / 1e3,
-        _ => number,
+    let text = plain(text);
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let micros = match text.len() {
+        16.. if long && whole.len() == text.len() => 1,
+        13.. if long => 1000,
+        _ => 1_000_000,
     };
-    secs.is_finite().then(|| Time::from_secs_f64(secs))
+    let whole = whole.parse::<i64>().ok()?.checked_mul(micros)?;
+    let fraction = match fraction.get(..6).unwrap_or(fraction) {
+        "" => 0,
+        digits => {
+            digits.parse::<u32>().ok().map(i64::from)? * micros / 10_i64.pow(digits.len() as u32)
+        }
+    };
+    Some(Time::from_micros(whole.saturating_add(fraction)))
 }
 
 /// A TAI64N label without its leading `@4`. The ten seconds between TAI and UTC of 1970, and all

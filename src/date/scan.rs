@@ -213,9 +213,11 @@ fn epoch(line: &str, start: usize) -> Option<Scan> {
     }
     let mut end = start + digits;
     if text.get(end) == Some(&b'.') {
-        end = match count_digits(text, end + 1, 7) {
-            0..=2 if ends(text, end) => end,
-            fraction @ 3..=6 => end + 1 + fraction,
+        let fraction = count_digits(text, end + 1, 7);
+        let behind = text.get(end + 1 + fraction);
+        end = match fraction {
+            0..=2 if behind.is_none_or(u8::is_ascii) => end,
+            3..=6 => end + 1 + fraction,
             _ => return None,
         };
     }
@@ -316,3 +318,6 @@ fn day(text: &[u8], at: usize) -> Option<i64> {
     };
     (1..=31).contains(&number).then_some(number)
 }
+
+#[cfg(test)]
+mod tests;
