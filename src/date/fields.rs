@@ -149,18 +149,21 @@ impl Fields {
         if no_year || no_day {
             civil_now = clock.civil(now);
         }
-        let today = calendar::date(civil_now.div_euclid(DAY));
-        let year = self.year.unwrap_or(today.0);
-        if no_year {
-            let (from, until) = calendar::year_bounds(year);
-            guard = Guard::within(from, until);
-        }
+        let year = match self.year {
+            Some(year) => year,
+            None => {
+                let this = clock.year(civil_now);
+                guard = Guard::within(this.from, this.until);
+                this.number
+            }
+        };
         let (year, month, day, assumed) = match self.date(year)? {
             Some((year, month, day)) => (year, month, day, false),
             None => {
                 let midnight = civil_now - civil_now.rem_euclid(DAY);
                 guard = Guard::within(midnight, midnight + DAY);
-                (year, today.1, today.2, true)
+                let (_, month, day) = calendar::date(midnight / DAY);
+                (year, month, day, true)
             }
         };
         let mut civil = calendar::days(year, month, day)? * DAY + self.time_of_day()?;

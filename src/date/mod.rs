@@ -5,7 +5,8 @@
 //! into a regular expression, [`Detector`] finds the template that fits a line and remembers what
 //! fitted before, [`fields`] makes a moment of what was captured, [`Zone`] knows the clocks of the
 //! place. What a log shows again and again goes past the regular expressions: [`scan`] reads the
-//! usual forms by hand, [`recall`] knows the date just seen.
+//! usual forms by hand, [`recall`] knows the date just seen,
+//! and [`needs`] tells which formats a line cannot have.
 //!
 //! Nothing here reads a clock or the environment: the current time, the year and `TZ` are given.
 
@@ -16,6 +17,7 @@ mod detector;
 mod error;
 mod fields;
 mod formats;
+mod needs;
 mod order;
 mod recall;
 mod scan;

@@ -10,6 +10,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::needs::Needs;
 use super::scan::Scan;
 use super::template::Template;
 use crate::model::{Span, Time};
@@ -156,8 +157,12 @@ impl Order {
         mut reserve: Option<(usize, usize, Match)>,
         groups: &mut Groups,
     ) -> Option<(usize, Match)> {
+        let mut seen = None;
         for at in 0..self.entries.len() {
-            if tried == Some(at) {
+            let needs = self.entries[at].template.needs;
+            let possible = needs == Needs::NOTHING
+                || needs.met_by(*seen.get_or_insert_with(|| Needs::seen_in(line)));
+            if tried == Some(at) || !possible {
                 continue;
             }
             let Some(found) = self.try_line(at, line, &mut groups.current) else {
@@ -291,7 +296,12 @@ impl Order {
 
 /// How many characters stand before a byte.
 fn characters(line: &str, byte: usize) -> usize {
-    line[..byte].chars().count()
+    let before = &line[..byte];
+    if before.is_ascii() {
+        byte
+    } else {
+        before.chars().count()
+    }
 }
 
 /// The byte of a character, or the line's end.

@@ -47,10 +47,35 @@ const LOOK_AHEAD: usize = 8;
 /// Spaces before a zone that are still usual.
 const MOST_SPACES: usize = 3;
 
-const MONTHS: [&[u8; 3]; 12] = [
-    b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec",
+const MONTHS: [u32; 12] = [
+    name(*b"jan"),
+    name(*b"feb"),
+    name(*b"mar"),
+    name(*b"apr"),
+    name(*b"may"),
+    name(*b"jun"),
+    name(*b"jul"),
+    name(*b"aug"),
+    name(*b"sep"),
+    name(*b"oct"),
+    name(*b"nov"),
+    name(*b"dec"),
 ];
-const WEEKDAYS: [&[u8; 3]; 7] = [b"mon", b"tue", b"wed", b"thu", b"fri", b"sat", b"sun"];
+const WEEKDAYS: [u32; 7] = [
+    name(*b"mon"),
+    name(*b"tue"),
+    name(*b"wed"),
+    name(*b"thu"),
+    name(*b"fri"),
+    name(*b"sat"),
+    name(*b"sun"),
+];
+
+/// Three letters as one number, small ones: setting the bit 0x20 makes letters small, and makes
+/// nothing else a letter.
+const fn name([a, b, c]: [u8; 3]) -> u32 {
+    u32::from_le_bytes([a | 0x20, b | 0x20, c | 0x20, 0])
+}
 
 impl Scanner {
     /// The scanner for a pattern, if there is one: the first two default formats, bound to the
@@ -82,12 +107,14 @@ impl Scanner {
 
 fn syslog(text: &[u8], start: usize, last_decade: i16) -> Option<Scan> {
     let mut at = start;
-    let mut head = text.get(at..at + 15)?;
-    if WEEKDAYS.iter().any(|name| is_name(head, name)) && head[3] == b' ' {
+    let mut head: &[u8; 15] = text.get(at..)?.first_chunk()?;
+    let mut word = name([head[0], head[1], head[2]]);
+    if WEEKDAYS.contains(&word) && head[3] == b' ' {
         at += 4;
-        head = text.get(at..at + 15)?;
+        head = text.get(at..)?.first_chunk()?;
+        word = name([head[0], head[1], head[2]]);
     }
-    let month = 1 + MONTHS.iter().position(|name| is_name(head, name))?;
+    let month = 1 + MONTHS.iter().position(|month| *month == word)?;
     let gaps = head[3] == b' ' && head[6] == b' ' && head[9] == b':' && head[12] == b':';
     if !gaps {
         return None;
@@ -123,7 +150,7 @@ fn syslog(text: &[u8], start: usize, last_decade: i16) -> Option<Scan> {
 }
 
 fn iso(text: &[u8], start: usize, last_decade: i16) -> Option<Scan> {
-    let head = text.get(start..start + 19)?;
+    let head: &[u8; 19] = text.get(start..)?.first_chunk()?;
     let year = expected_year(head, 0, last_decade)??;
     let separator = head[4];
     let month = pair(head, 5)?;
@@ -277,11 +304,6 @@ fn ends(text: &[u8], at: usize) -> bool {
 /// All bytes beyond ASCII count: they may be part of a letter.
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
-}
-
-fn is_name(text: &[u8], name: &[u8; 3]) -> bool {
-    // Setting this bit makes letters small; nothing else becomes a letter.
-    text[0] | 0x20 == name[0] && text[1] | 0x20 == name[1] && text[2] | 0x20 == name[2]
 }
 
 fn seen(text: &[u8], at: usize) -> Option<usize> {

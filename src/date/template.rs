@@ -8,6 +8,7 @@
 use std::sync::OnceLock;
 
 use super::error::DateError;
+use super::needs::Needs;
 use super::scan::Scanner;
 use super::tokens;
 use crate::pattern::{Flags, Regex};
@@ -65,6 +66,8 @@ pub(super) struct Template {
     pub(super) anchored: bool,
     pub(super) weight: f64,
     pub(super) kind: Kind,
+    /// What a line holds that this fits.
+    pub(super) needs: Needs,
     /// Reads the usual forms without the regular expression.
     pub(super) scanner: Option<Scanner>,
     compiled: OnceLock<Regex>,
@@ -173,6 +176,7 @@ impl Template {
             anchored: source.line_begin || source.line_end,
             weight: super::formats::WEIGHT,
             kind,
+            needs: Needs::NOTHING,
             scanner: None,
             compiled: OnceLock::new(),
         }

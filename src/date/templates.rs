@@ -123,16 +123,22 @@ fn defaults(year: i16) -> Vec<Arc<Template>> {
 }
 
 fn make_defaults(year: i16) -> Vec<Arc<Template>> {
-    let make = |pattern: &str| Template::new(pattern, year).ok();
+    let make = |pattern: &str, needs| {
+        let mut template = Template::new(pattern, year).ok()?;
+        template.needs = needs;
+        Some(template)
+    };
     let at_line_begin = FORMATS.iter().filter(|format| {
         !format.pattern.starts_with(LINE_BEGIN) && !format.pattern.starts_with('^')
     });
     let copies = at_line_begin.filter_map(|format| {
-        let mut copy = make(&format!("{LINE_BEGIN}{}", format.pattern))?;
+        let mut copy = make(&format!("{LINE_BEGIN}{}", format.pattern), format.needs)?;
         copy.weight = WEIGHT_AT_LINE_BEGIN;
         Some(copy)
     });
-    let originals = FORMATS.iter().filter_map(|format| make(format.pattern));
+    let originals = FORMATS
+        .iter()
+        .filter_map(|format| make(format.pattern, format.needs));
     copies.chain(originals).map(Arc::new).collect()
 }
 

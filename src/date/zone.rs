@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::{TimeZone, db};
 
 use super::abbreviations;
-use super::calendar::DAY;
+use super::calendar::{self, DAY};
 use super::error::DateError;
 
 /// The zone of a log's dates: local time, unless the log is said to be in another.
@@ -150,6 +150,26 @@ fn timestamp(epoch: i64) -> Timestamp {
     Timestamp::from_second(within).unwrap_or_default()
 }
 
+/// A calendar year, and the civil times it has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Year {
+    pub(super) number: i64,
+    pub(super) from: i64,
+    pub(super) until: i64,
+}
+
+impl Year {
+    fn of(civil: i64) -> Self {
+        let (number, _, _) = calendar::date(civil.div_euclid(DAY));
+        let (from, until) = calendar::year_bounds(number);
+        Self {
+            number,
+            from,
+            until,
+        }
+    }
+}
+
 /// Civil times within so many seconds of a clock change are worked out step by step: no two
 /// offsets of one place are further apart.
 const NEAR_CHANGE: i64 = 2 * DAY;
@@ -161,8 +181,9 @@ const PROBES: u32 = 6;
 #[derive(Debug)]
 pub(super) struct Clock {
     zone: Zone,
-    /// Where the current time was last.
+    /// Where the current time was last, and in which year.
     now: Stretch,
+    year: Year,
     /// Where the last line's time was.
     line: Stretch,
     /// The seconds from civil time to UTC that `mktime` found last and tries first: in the hour
@@ -175,6 +196,7 @@ impl Clock {
         Self {
             zone,
             now: Stretch::NONE,
+            year: Year::of(0),
             line: Stretch::NONE,
             guess: 0,
         }
@@ -191,6 +213,14 @@ impl Clock {
             self.now = Stretch::around(&self.zone.local, epoch);
         }
         epoch.saturating_add(self.now.offset)
+    }
+
+    /// The year in which `civil_now`, a local time, is.
+    pub(super) fn year(&mut self, civil_now: i64) -> Year {
+        if !(self.year.from..self.year.until).contains(&civil_now) {
+            self.year = Year::of(civil_now);
+        }
+        self.year
     }
 
     /// The moment at which local clocks show `civil`; C's `mktime` with `tm_isdst` -1.
