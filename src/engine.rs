@@ -268,7 +268,7 @@ impl Engine {
     pub fn resolved(&mut self, name: &str, addresses: &[IpAddr], now: Time, out: &mut Effects) {
         for place in 0..self.members.len() {
             self.turn(place, now, out, |jail, turn| {
-                jail.resolved(name, addresses, turn)
+                jail.resolved(name, addresses, turn);
             });
         }
     }

@@ -223,12 +223,8 @@ impl Worker {
                 }
                 true
             }
-            Job::Flush => {
-                self.flush_nothing(&options);
-                true
-            }
+            Job::Flush => true,
             Job::Stop => {
-                self.flush_nothing(&options);
                 state.phase = Phase::Ended;
                 self.shared.voice.say(Event::Stopped);
                 self.shared.changed.notify_all();

@@ -208,7 +208,7 @@ impl Daemon {
                 self.server.dbmaxmatches = kept;
                 self.keeper
                     .ask(std::time::Duration::from_secs(1), move |store| {
-                        store.set_maxmatches(kept)
+                        store.set_maxmatches(kept);
                     });
             }
             Global::DbPurgeAge => self.server.dbpurgeage = time(&text)?,
@@ -336,13 +336,13 @@ impl Daemon {
             }
             Change::AddFailRegex(regexes) => {
                 self.change_filter(name, |settings| {
-                    queries::add(&mut settings.filter.failregex, regexes)
+                    queries::add(&mut settings.filter.failregex, regexes);
                 })?;
                 self.query(name, &protocol::Query::FailRegex)
             }
             Change::AddIgnoreRegex(regexes) => {
                 self.change_filter(name, |settings| {
-                    queries::add(&mut settings.filter.ignoreregex, regexes)
+                    queries::add(&mut settings.filter.ignoreregex, regexes);
                 })?;
                 self.query(name, &protocol::Query::IgnoreRegex)
             }
@@ -350,7 +350,7 @@ impl Daemon {
                 let count = self.settings(name)?.filter.failregex.len();
                 let index = place(index, count)?;
                 self.change_filter(name, |settings| {
-                    drop(settings.filter.failregex.remove(index))
+                    drop(settings.filter.failregex.remove(index));
                 })?;
                 self.query(name, &protocol::Query::FailRegex)
             }
@@ -358,7 +358,7 @@ impl Daemon {
                 let count = self.settings(name)?.filter.ignoreregex.len();
                 let index = place(index, count)?;
                 self.change_filter(name, |settings| {
-                    drop(settings.filter.ignoreregex.remove(index))
+                    drop(settings.filter.ignoreregex.remove(index));
                 })?;
                 self.query(name, &protocol::Query::IgnoreRegex)
             }
@@ -382,7 +382,7 @@ impl Daemon {
             }
             Change::DelLogPath(path) => {
                 self.change_logs(name, |settings| {
-                    settings.logs.retain(|log| log.glob != path)
+                    settings.logs.retain(|log| log.glob != path);
                 })?;
                 self.query(name, &protocol::Query::LogPath)
             }

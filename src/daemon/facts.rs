@@ -10,7 +10,7 @@ use nix::unistd::gethostname;
 use crate::model::Network;
 
 /// The addresses of this machine's interfaces, for `ignoreself`.
-pub fn own_addresses() -> Vec<Network> {
+pub(super) fn own_addresses() -> Vec<Network> {
     let mut own = Vec::new();
     for interface in getifaddrs().into_iter().flatten() {
         let Some(address) = interface.address else {
@@ -31,7 +31,7 @@ pub fn own_addresses() -> Vec<Network> {
 }
 
 /// The host's short name; empty when the kernel gives none.
-pub fn host_name() -> String {
+pub(super) fn host_name() -> String {
     gethostname()
         .ok()
         .and_then(|name| name.into_string().ok())
@@ -39,7 +39,7 @@ pub fn host_name() -> String {
 }
 
 /// `allowipv6 = auto`: whether the kernel has IPv6 and it is not switched off.
-pub fn has_ipv6() -> bool {
+pub(super) fn has_ipv6() -> bool {
     fs::read_to_string("/proc/sys/net/ipv6/conf/all/disable_ipv6")
         .is_ok_and(|text| text.trim() == "0")
 }

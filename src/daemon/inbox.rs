@@ -11,11 +11,11 @@ use super::clock;
 use crate::model::Time;
 
 /// How many chunks of log may wait; each is at most what a reader reads at once.
-pub const CHUNKS: usize = 16;
+pub(super) const CHUNKS: usize = 16;
 
 /// The sending end; cheap to clone.
 #[derive(Debug)]
-pub struct Outlet<M> {
+pub(super) struct Outlet<M> {
     queue: Sender<M>,
     rations: Arc<Rations>,
 }
@@ -37,7 +37,7 @@ struct Rations {
 
 /// A place in the queue; given back when the message that holds it is dropped.
 #[derive(Debug)]
-pub struct Ration(Arc<Rations>);
+pub(super) struct Ration(Arc<Rations>);
 
 impl Drop for Ration {
     fn drop(&mut self) {
@@ -48,12 +48,12 @@ impl Drop for Ration {
 
 impl<M> Outlet<M> {
     /// Queues a message. After the daemon has gone nobody is left to care, so nothing is reported.
-    pub fn send(&self, message: M) {
+    pub(super) fn send(&self, message: M) {
         let _ = self.queue.send(message);
     }
 
     /// Waits for a place, then queues the message made with it.
-    pub fn send_rationed(&self, message: impl FnOnce(Ration) -> M) {
+    pub(super) fn send_rationed(&self, message: impl FnOnce(Ration) -> M) {
         let mut left = self
             .rations
             .left
@@ -74,18 +74,18 @@ impl<M> Outlet<M> {
 
 /// The receiving end.
 #[derive(Debug)]
-pub struct Inbox<M>(Receiver<M>);
+pub(super) struct Inbox<M>(Receiver<M>);
 
 /// What waiting came to.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Waited<M> {
+pub(super) enum Waited<M> {
     Message(M),
     /// The given time has come.
     Due,
 }
 
 impl<M> Inbox<M> {
-    pub fn new() -> (Outlet<M>, Self) {
+    pub(super) fn new() -> (Outlet<M>, Self) {
         let (queue, inbox) = mpsc::channel();
         let rations = Rations {
             left: Mutex::new(CHUNKS),
@@ -101,7 +101,7 @@ impl<M> Inbox<M> {
     }
 
     /// The next message, or `Due` at `until`; without a time it waits for ever, with no wake-up.
-    pub fn next(&self, until: Option<Time>) -> Waited<M> {
+    pub(super) fn next(&self, until: Option<Time>) -> Waited<M> {
         let Some(until) = until else {
             return self.0.recv().map_or(Waited::Due, Waited::Message);
         };
@@ -110,11 +110,6 @@ impl<M> Inbox<M> {
             Ok(message) => Waited::Message(message),
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Waited::Due,
         }
-    }
-
-    /// A message that is already there.
-    pub fn ready(&self) -> Option<M> {
-        self.0.try_recv().ok()
     }
 }
 

@@ -443,7 +443,7 @@ impl Daemon {
         }
         let maxmatches = server.dbmaxmatches;
         self.keeper.ask(Duration::from_secs(1), move |store| {
-            store.set_maxmatches(maxmatches)
+            store.set_maxmatches(maxmatches);
         });
         self.server = server;
     }

@@ -23,7 +23,7 @@ const RETRY: Duration = Duration::from_secs(5);
 
 /// What the keeper has to say.
 #[derive(Debug)]
-pub enum News {
+pub(super) enum News {
     Log(Record),
     /// The file was made anew: everything current is to be written again.
     StartedAnew,
@@ -39,7 +39,7 @@ enum Order {
 }
 
 /// The handle: orders are carried out in turn.
-pub struct Keeper {
+pub(super) struct Keeper {
     asker: Asker,
     thread: Option<JoinHandle<()>>,
 }
@@ -55,7 +55,10 @@ impl Keeper {
     ///
     /// # Errors
     /// When the thread cannot be started.
-    pub fn start(store: Store, tell: impl Fn(News) + Send + 'static) -> std::io::Result<Self> {
+    pub(super) fn start(
+        store: Store,
+        tell: impl Fn(News) + Send + 'static,
+    ) -> std::io::Result<Self> {
         let (orders, queue) = mpsc::channel();
         let thread = thread::Builder::new()
             .name("database".into())
@@ -68,7 +71,7 @@ impl Keeper {
                     trouble: None,
                     lost: 0,
                 }
-                .run(&queue)
+                .run(&queue);
             })?;
         Ok(Self {
             asker: Asker { orders },
@@ -77,13 +80,13 @@ impl Keeper {
     }
 
     /// Has something written, soon.
-    pub fn write(&self, write: Write) {
+    pub(super) fn write(&self, write: Write) {
         // The thread ends with `close` only; after that nothing is left to keep.
         let _ = self.asker.orders.send(Order::Write(write));
     }
 
     /// As [`Asker::ask`].
-    pub fn ask<T: Send + 'static>(
+    pub(super) fn ask<T: Send + 'static>(
         &self,
         limit: Duration,
         question: impl FnOnce(&mut Store) -> T + Send + 'static,
@@ -92,12 +95,12 @@ impl Keeper {
     }
 
     /// A handle that can only ask, for other threads.
-    pub fn asker(&self) -> Asker {
+    pub(super) fn asker(&self) -> Asker {
         self.asker.clone()
     }
 
     /// Writes what waits, closes the database, and returns what to log.
-    pub fn close(mut self, limit: Duration) -> Option<Record> {
+    pub(super) fn close(mut self, limit: Duration) -> Option<Record> {
         let (send, closed) = mpsc::channel();
         self.asker.orders.send(Order::Close(send)).ok()?;
         let record = closed.recv_timeout(limit).ok()?;
@@ -111,7 +114,7 @@ impl Keeper {
 
 /// Asks the database from another thread.
 #[derive(Clone)]
-pub struct Asker {
+pub(super) struct Asker {
     orders: Sender<Order>,
 }
 
@@ -123,7 +126,7 @@ impl fmt::Debug for Asker {
 
 impl Asker {
     /// Asks the store after everything written so far; `None` when it takes longer than `limit`.
-    pub fn ask<T: Send + 'static>(
+    pub(super) fn ask<T: Send + 'static>(
         &self,
         limit: Duration,
         question: impl FnOnce(&mut Store) -> T + Send + 'static,

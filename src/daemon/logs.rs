@@ -9,10 +9,10 @@ use super::jails::say;
 use super::state::{Daemon, Message};
 use crate::date::{Detector, Zone};
 use crate::engine::Feed;
-use crate::model::{JailSettings, Level, Logger, Time};
+use crate::model::{JailSettings, Level, Logger};
 use crate::source::{
-    Audience, Encoding, LogId, Position, Rotation, Sink, SourceEvent, Subscriber, Subscription,
-    Watcher,
+    Audience, Date, Encoding, LogId, Position, Rotation, Sink, SourceEvent, Subscriber,
+    Subscription, Watcher,
 };
 use crate::store;
 
@@ -414,11 +414,7 @@ impl Daemon {
 }
 
 /// Tells the time of a line as the jail would, to find where its lines are young enough.
-fn date_of(
-    settings: &JailSettings,
-    local: &Zone,
-    year: i16,
-) -> Box<dyn FnMut(&str) -> Option<Time> + Send> {
+fn date_of(settings: &JailSettings, local: &Zone, year: i16) -> Box<Date> {
     let zone = match &settings.logtimezone {
         Some(zone) => local.with_offset(zone).unwrap_or_else(|_| local.clone()),
         None => local.clone(),

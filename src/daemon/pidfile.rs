@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// A PID file that goes away with its owner.
 #[derive(Debug)]
-pub struct PidFile {
+pub(super) struct PidFile {
     path: PathBuf,
 }
 
@@ -16,7 +16,7 @@ impl PidFile {
     ///
     /// # Errors
     /// When the folder or file cannot be written.
-    pub fn write(path: &Path) -> io::Result<Self> {
+    pub(super) fn write(path: &Path) -> io::Result<Self> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }

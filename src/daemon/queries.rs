@@ -127,7 +127,7 @@ impl Daemon {
         }
         let found = ids.iter().map(|id| {
             let id = FailId::parse(id);
-            Value::list(self.engine.banned_in(&id).map(|name| name.to_string()))
+            Value::list(self.engine.banned_in(&id).map(ToString::to_string))
         });
         Value::List(found.collect())
     }

@@ -20,10 +20,10 @@ const QUEUE: usize = 1000;
 const THREADS: usize = 4;
 
 /// One answer: the addresses, none when the name does not resolve.
-pub type Answer = (Arc<str>, Vec<IpAddr>);
+pub(super) type Answer = (Arc<str>, Vec<IpAddr>);
 
 /// The resolver's handle; threads start with the first question.
-pub struct Resolver {
+pub(super) struct Resolver {
     shared: Arc<Shared>,
     tell: Arc<dyn Fn(Answer) + Send + Sync>,
 }
@@ -51,7 +51,7 @@ impl std::fmt::Debug for Resolver {
 
 impl Resolver {
     /// `tell` gets every answer, from one of the resolver's threads or from within `ask`.
-    pub fn new(tell: impl Fn(Answer) + Send + Sync + 'static) -> Self {
+    pub(super) fn new(tell: impl Fn(Answer) + Send + Sync + 'static) -> Self {
         Self {
             shared: Arc::default(),
             tell: Arc::new(tell),
@@ -60,7 +60,7 @@ impl Resolver {
 
     /// Asks for `name`; the answer comes through `tell`. A question beyond the queue's length is
     /// answered with no addresses.
-    pub fn ask(&self, name: &str) {
+    pub(super) fn ask(&self, name: &str) {
         let mut state = self.shared.lock();
         let cached = state
             .cache
@@ -96,7 +96,7 @@ impl Resolver {
     }
 
     /// Forgets all answers (a reload does).
-    pub fn clear(&self) {
+    pub(super) fn clear(&self) {
         self.shared.lock().cache.clear();
     }
 }

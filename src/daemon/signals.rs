@@ -8,7 +8,7 @@ use signal_hook::iterator::Signals;
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub(super) enum Asked {
     Stop,
     FlushLogs,
     /// fail2ban dies of HUP in the foreground; see docs/differences.md.
@@ -19,7 +19,7 @@ pub enum Asked {
 ///
 /// # Errors
 /// When the handlers cannot be installed.
-pub fn listen(tell: impl Fn(Asked) + Send + 'static) -> io::Result<()> {
+pub(super) fn listen(tell: impl Fn(Asked) + Send + 'static) -> io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGHUP])?;
     thread::Builder::new()
         .name("signals".into())

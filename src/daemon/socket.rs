@@ -27,10 +27,10 @@ const CLIENTS: usize = 128;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An answer: what the command returned, or the exception it raised.
-pub type Answer = Result<Value, Exception>;
+pub(super) type Answer = Result<Value, Exception>;
 
 /// A bound socket; it goes away with its owner.
-pub struct Server {
+pub(super) struct Server {
     listener: UnixListener,
     path: PathBuf,
     stopping: Arc<AtomicBool>,
@@ -72,7 +72,7 @@ impl Server {
     ///
     /// # Errors
     /// When another server listens there, or the file cannot be made.
-    pub fn bind(path: &Path) -> Result<(Self, bool), BindError> {
+    pub(super) fn bind(path: &Path) -> Result<(Self, bool), BindError> {
         let failed = |error| BindError::Io(path.to_owned(), error);
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(failed)?;
@@ -103,7 +103,7 @@ impl Server {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn serve(
+    pub(super) fn serve(
         &self,
         answer: impl Fn(Value) -> Answer + Send + Sync + 'static,
     ) -> io::Result<()> {

@@ -183,7 +183,7 @@ impl Daemon {
                 // What is wrong has been logged.
                 let _ = self.reload(&crate::protocol::Reload::default());
             }
-            Message::Report(report) => self.report(report),
+            Message::Report(report) => Self::report(&report),
             Message::Resolved((name, addresses)) => {
                 let now = clock::now();
                 self.engine
@@ -348,8 +348,8 @@ impl Daemon {
         }
     }
 
-    fn report(&mut self, report: Report) {
-        match report.event {
+    fn report(report: &Report) {
+        match &report.event {
             // Said already, by the action itself.
             Event::Log(_) | Event::Failed { .. } | Event::Stopped => {}
             Event::Repaired(bans) => log::emit(&Record::new(

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 /// The service manager's ear, from `NOTIFY_SOCKET` and `WATCHDOG_USEC`.
 #[derive(Debug, Default)]
-pub struct Notifier {
+pub(super) struct Notifier {
     socket: Option<(UnixDatagram, SocketAddr)>,
     watchdog: Option<Duration>,
 }
 
 impl Notifier {
     /// From the variables' values; a path that begins with `@` is an abstract socket.
-    pub fn new(notify_socket: Option<&str>, watchdog_usec: Option<&str>) -> Self {
+    pub(super) fn new(notify_socket: Option<&str>, watchdog_usec: Option<&str>) -> Self {
         let address = notify_socket.and_then(|path| match path.strip_prefix('@') {
             Some(name) => SocketAddr::from_abstract_name(name).ok(),
             None => SocketAddr::from_pathname(path).ok(),
@@ -30,24 +30,20 @@ impl Notifier {
 
     /// How often to call [`Notifier::alive`]: half of what systemd allows; `None` when it does not
     /// watch us.
-    pub fn watchdog(&self) -> Option<Duration> {
+    pub(super) fn watchdog(&self) -> Option<Duration> {
         self.watchdog.map(|limit| limit / 2)
     }
 
     /// Start-up is over; `status` is shown by `systemctl status`.
-    pub fn ready(&self, status: &str) {
+    pub(super) fn ready(&self, status: &str) {
         self.tell(&format!("READY=1\nSTATUS={status}"));
     }
 
-    pub fn status(&self, status: &str) {
-        self.tell(&format!("STATUS={status}"));
-    }
-
-    pub fn alive(&self) {
+    pub(super) fn alive(&self) {
         self.tell("WATCHDOG=1");
     }
 
-    pub fn stopping(&self) {
+    pub(super) fn stopping(&self) {
         self.tell("STOPPING=1");
     }
 

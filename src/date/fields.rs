@@ -263,7 +263,7 @@ fn digit(c: char) -> Option<char> {
 
     static DIGITS: LazyLock<Vec<(u32, u32)>> = LazyLock::new(|| {
         let hir = regex_syntax::parse(r"\p{Nd}").ok();
-        match hir.as_ref().map(|hir| hir.kind()) {
+        match hir.as_ref().map(regex_syntax::hir::Hir::kind) {
             Some(HirKind::Class(Class::Unicode(class))) => class
                 .ranges()
                 .iter()

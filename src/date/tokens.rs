@@ -162,7 +162,7 @@ mod tests {
     fn years_are_expected_by_decade() {
         assert_eq!(expected_year(2026), r"(?P<Y>20[012]\d)");
         assert_eq!(expected_year(2027), r"(?P<Y>20[0123]\d)");
-        assert_eq!(expected_year(1970), r"(?P<Y>200\d)".replace("200", "200"));
+        assert_eq!(expected_year(1970), r"(?P<Y>200\d)");
         assert!(expected_year(2097).ends_with(r"|209|210)\d)"));
         Regex::python(&expected_year(2097), Flags::default()).expect("a regex");
     }

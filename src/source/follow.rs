@@ -30,8 +30,9 @@ pub(super) enum Step {
     /// Something was done, more may be there to do.
     Busy,
     /// The path leads to a file for the first time, or again after it was given up. Reading begins
-    /// at 0 unless [`Follower::seek`] says otherwise.
+    /// at 0 unless the reader is told otherwise.
     Found,
+    /// Reading begins at 0 likewise: even if another file bears the name, it may have been read.
     Rotated(Rotation),
     /// Nothing bears the name (any more).
     Missing,
@@ -43,18 +44,14 @@ pub(super) enum Step {
     Idle,
 }
 
-/// So many files that bore the name are remembered: a rotation undone, or a name that goes to and
-/// fro between two.
-const FORMER: usize = 4;
-
 #[derive(Debug)]
 pub(super) struct Follower<F> {
     encoding: Encoding,
     current: Option<Reader<F>>,
     /// What bore the name before `current`.
     older: Option<Reader<F>>,
-    /// How far those before that were read, should one come back; the latest first.
-    former: Vec<(Identity, Position)>,
+    /// How far files were read that were closed, should one come back.
+    closed: Vec<(Identity, Position)>,
     /// Somebody else reads `current`.
     parked: bool,
     /// The name may lead elsewhere now.
@@ -77,7 +74,7 @@ impl<F: Content> Follower<F> {
             encoding,
             current: None,
             older: None,
-            former: Vec::new(),
+            closed: Vec::new(),
             parked: false,
             look: true,
             missing: false,
@@ -102,10 +99,20 @@ impl<F: Content> Follower<F> {
         self.current.as_mut()
     }
 
-    /// The files it reads, as far as they may still be written: the older one first.
+    /// The file that bore the name before, as long as it is read.
+    pub(super) fn older_file(&self) -> Option<&F> {
+        self.older.as_ref().map(Reader::file)
+    }
+
+    /// The file that bears the name, or did last, if it is read here.
+    pub(super) fn current_file(&self) -> Option<&F> {
+        let current = self.current.as_ref().filter(|_| !self.parked);
+        current.map(Reader::file)
+    }
+
+    /// The files it reads.
     pub(super) fn open_files(&self) -> impl Iterator<Item = &F> {
-        let current = self.current.iter().filter(|_| !self.parked);
-        self.older.iter().chain(current).map(Reader::file)
+        self.older_file().into_iter().chain(self.current_file())
     }
 
     /// Whether a log is read in this encoding.
@@ -165,28 +172,17 @@ impl<F: Content> Follower<F> {
         }
     }
 
-    /// Closes a file, but knows how far it was read.
-    fn remember(&mut self, reader: Option<Reader<F>>) {
-        if let Some(reader) = reader {
-            self.former.truncate(FORMER - 1);
-            let place = (reader.file().identity(), reader.position());
-            self.former.insert(0, place);
-        }
+    /// The files closed since the last time this was asked, and how far they were read. A file
+    /// may come back under this name or another: who asks shall know where to go on.
+    pub(super) fn take_closed(&mut self) -> Vec<(Identity, Position)> {
+        std::mem::take(&mut self.closed)
     }
 
-    /// How far a file was read that comes back. The number of an inode alone is no proof: it may
-    /// be another file by now.
-    fn place(&mut self, reader: &Reader<F>) -> Option<Position> {
-        let found = reader.file().identity();
-        let at = self
-            .former
-            .iter()
-            .position(|(former, _)| *former == found)?;
-        let (_, place) = self.former.remove(at);
-        let known = place.hash.is_some() || place.offset == 0;
-        let same = known && place.hash == reader.position().hash;
-        let there = reader.stat().is_ok_and(|stat| stat.size >= place.offset);
-        (same && there).then_some(place)
+    fn remember(&mut self, reader: Option<Reader<F>>) {
+        if let Some(reader) = reader {
+            self.closed
+                .push((reader.file().identity(), reader.position()));
+        }
     }
 
     /// Does the next thing; at most one read.
@@ -231,7 +227,8 @@ impl<F: Content> Follower<F> {
             None => {
                 self.look = false;
                 self.late = true;
-                self.recovered |= self.trouble.take().is_some();
+                // No recovery: that it is missing is the news.
+                self.trouble = None;
                 let said = std::mem::replace(&mut self.missing, true);
                 (!said).then_some(Step::Missing)
             }
@@ -266,7 +263,7 @@ impl<F: Content> Follower<F> {
             Ok(None) => return Some(Step::Busy),
             Err(error) => return self.fail(error),
         };
-        let mut reader = match Reader::open(file, &self.encoding, scratch) {
+        let reader = match Reader::open(file, &self.encoding, scratch) {
             Ok(reader) => reader,
             Err(error) => return self.fail(SourceError::from(&error)),
         };
@@ -275,9 +272,6 @@ impl<F: Content> Follower<F> {
         let held = self.current.as_ref().map(|reader| reader.file().identity());
         if held == Some(reader.file().identity()) {
             return Some(Step::Busy);
-        }
-        if let Some(place) = self.place(&reader) {
-            reader.seek(place.offset);
         }
         self.parked = false;
         self.older = self.current.replace(reader);
@@ -339,6 +333,7 @@ impl<F: Content> Follower<F> {
             return None;
         }
         self.trouble = Some(error.clone());
+        self.missing = false;
         Some(Step::Failed(error))
     }
 }

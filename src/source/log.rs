@@ -143,15 +143,18 @@ impl Log {
         Arc::clone(&self.before)
     }
 
-    /// Those who get the lines of a file this log has open.
+    /// Those who get the lines of a file that is read here.
     pub(super) fn served(&self, file: Identity) -> Vec<Subscriber> {
-        let open = self
-            .follower
-            .open_files()
-            .any(|open| open.identity() == file);
-        let ahead = self.ahead.iter().map(|(_, subscriber)| subscriber);
-        let served = self.audience.iter().chain(ahead).copied();
-        if open { served.collect() } else { Vec::new() }
+        let is_it = |open: Option<&LogFile>| open.is_some_and(|open| open.identity() == file);
+        let mut served = Vec::new();
+        if is_it(self.follower.older_file()) {
+            served.extend(self.before.iter());
+        }
+        if is_it(self.follower.current_file()) {
+            served.extend(self.audience.iter());
+            served.extend(self.ahead.iter().map(|(_, subscriber)| subscriber));
+        }
+        served
     }
 
     /// Begins the file that was just found: everyone from a place of their own.
@@ -209,16 +212,18 @@ impl Log {
         self.admit(&reached);
     }
 
-    /// Another file begins: everyone gets it from its start, but those who get it elsewhere.
-    pub(super) fn rotate(&mut self, elsewhere: &[Subscriber]) {
+    /// Another file begins, for everyone from a place of their own; or the same one anew.
+    pub(super) fn rotate(&mut self, starts: Option<Vec<(u64, Subscriber)>>) {
         let ahead = self.ahead.drain(..).map(|(_, subscriber)| subscriber);
-        self.before = self.audience.iter().copied().chain(ahead).collect();
-        let everyone = self.members.iter().map(|member| member.subscriber);
-        self.audience = everyone
-            .filter(|subscriber| !elsewhere.contains(subscriber))
-            .collect();
-        if self.audience.is_empty() {
-            self.follower.park();
+        let readers = self.audience.iter().copied().chain(ahead).collect();
+        match starts {
+            Some(starts) => {
+                self.before = readers;
+                let fresh = std::mem::take(&mut self.fresh);
+                self.begin(starts);
+                self.fresh = fresh;
+            }
+            None => self.audience = readers,
         }
     }
 

@@ -18,6 +18,7 @@ mod encoding;
 mod error;
 mod event;
 mod follow;
+mod former;
 mod glob;
 mod log;
 mod reader;

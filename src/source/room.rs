@@ -16,6 +16,7 @@ use crate::model::{Span, Time};
 
 use super::event::{LogId, SourceEvent, Subscriber, Subscription};
 use super::follow::Follower;
+use super::former::Former;
 use super::glob::Glob;
 use super::log::{Log, Member};
 use super::watcher::{Command, Sink};
@@ -53,6 +54,7 @@ pub(super) struct Room {
     mounts: Option<File>,
     pub(super) wishes: BTreeMap<usize, Wish>,
     pub(super) logs: BTreeMap<LogId, Log>,
+    pub(super) former: Former,
     /// Numbers for the next wish and the next log.
     next_wish: usize,
     next_log: u32,
@@ -80,6 +82,7 @@ impl Room {
             mounts: File::open(MOUNTS).ok(),
             wishes: BTreeMap::new(),
             logs: BTreeMap::new(),
+            former: Former::default(),
             next_wish: 0,
             next_log: 0,
             ready: VecDeque::new(),

@@ -40,7 +40,12 @@ impl Room {
                 return false;
             };
             let path = Arc::clone(&log.path);
-            match log.follower.step(&path, &Disk, &mut self.scratch) {
+            let step = log.follower.step(&path, &Disk, &mut self.scratch);
+            self.remember(id);
+            let Some(log) = self.logs.get_mut(&id) else {
+                return false;
+            };
+            match step {
                 Step::Lines(chunk) => {
                     self.lines(id, chunk);
                     return true;
@@ -109,25 +114,12 @@ impl Room {
         };
         let path = Arc::clone(&log.path);
         let told = log.caught_up();
-        let held = current(log);
         let closed = log.let_go(now).then(|| log.everyone());
-        let given_up = held.filter(|_| current(log).is_none());
         if let Some(to) = told {
             let path = Arc::clone(&path);
             self.tell(SourceEvent::CaughtUp { log: id, path, to });
         }
-        if let Some((file, place)) = given_up {
-            let resumed = |log: &mut Log| log.resume(file, place).then_some(log.id);
-            for log in self
-                .logs
-                .values_mut()
-                .filter_map(resumed)
-                .collect::<Vec<_>>()
-            {
-                self.watch_files(log);
-                self.wake(log);
-            }
-        }
+        self.remember(id);
         if let Some(to) = closed {
             self.drop_log(id);
             self.tell(SourceEvent::Closed { log: id, path, to });
@@ -150,31 +142,7 @@ impl Room {
 
     /// A path leads to a file: everyone begins it where it is right for them.
     fn begin(&mut self, id: LogId) {
-        let Some((file, place)) = self.logs.get(&id).and_then(current) else {
-            return;
-        };
-        let place = self.take_over(id, file).unwrap_or(place);
-        let elsewhere = self.elsewhere(id, file);
-        let members = self
-            .logs
-            .get(&id)
-            .map_or(Vec::new(), |log| log.members().to_vec());
-        let members = members
-            .into_iter()
-            .filter(|m| !elsewhere.contains(&m.subscriber));
-        let late = self
-            .logs
-            .get(&id)
-            .is_some_and(|log| log.follower.came_late());
-        let mut starts = Vec::new();
-        for member in members.collect::<Vec<_>>() {
-            let start = match place.offset {
-                0 => self.start(id, member, late),
-                known => known,
-            };
-            starts.push((start, member.subscriber));
-        }
-        starts.sort();
+        let starts = self.starts(id, true);
         if let Some(log) = self.logs.get_mut(&id) {
             log.begin(starts.clone());
         }
@@ -182,6 +150,80 @@ impl Room {
         for group in starts.chunk_by(|one, other| one.0 == other.0) {
             let to = group.iter().map(|(_, subscriber)| *subscriber).collect();
             self.opened(id, group[0].0, to);
+        }
+    }
+
+    /// Another file bears the name, or the same begins anew: everyone gets it from its start, but
+    /// for what they have read of it under another name.
+    fn rotated(&mut self, id: LogId, rotation: Rotation) {
+        let starts = match rotation {
+            Rotation::Replaced => Some(self.starts(id, false)),
+            Rotation::Truncated | Rotation::Rewritten => None,
+        };
+        let Some(log) = self.logs.get_mut(&id) else {
+            return;
+        };
+        log.rotate(starts);
+        let (path, to) = (Arc::clone(&log.path), log.everyone());
+        self.watch_files(id);
+        self.tell(SourceEvent::Rotated {
+            log: id,
+            path,
+            rotation,
+            to,
+        });
+    }
+
+    /// Where each member begins the file just opened, in order; those who get it under another name
+    /// are left out. Only at the `first` file of a name do age, `tail` and what an earlier process
+    /// has stored count.
+    fn starts(&mut self, id: LogId, first: bool) -> Vec<(u64, Subscriber)> {
+        let Some((file, found)) = self.logs.get(&id).and_then(current) else {
+            return Vec::new();
+        };
+        let taken = self.take_over(id, file);
+        let elsewhere = self.elsewhere(id, file);
+        let Some(log) = self.logs.get(&id) else {
+            return Vec::new();
+        };
+        let late = log.follower.came_late();
+        let mut starts = Vec::new();
+        for member in log.members().to_vec() {
+            if elsewhere.contains(&member.subscriber) {
+                continue;
+            }
+            let known = taken.map(|place| place.offset);
+            let known = known.or_else(|| self.former.place(file, found, member.subscriber));
+            let start = match known {
+                Some(known) => known,
+                None if first => self.start(id, member, late),
+                None => 0,
+            };
+            starts.push((start, member.subscriber));
+        }
+        self.former.forget(file);
+        starts.sort();
+        starts
+    }
+
+    /// Keeps how far the files were read that a log has closed, or passes them on to who found
+    /// them under another name meanwhile.
+    fn remember(&mut self, id: LogId) {
+        let Some(log) = self.logs.get_mut(&id) else {
+            return;
+        };
+        let closed = log.follower.take_closed();
+        let readers = log.everyone();
+        for (file, place) in closed {
+            let resumed = |log: &mut Log| log.resume(file, place).then_some(log.id);
+            let resumed: Vec<_> = self.logs.values_mut().filter_map(resumed).collect();
+            for log in &resumed {
+                self.watch_files(*log);
+                self.wake(*log);
+            }
+            if resumed.is_empty() {
+                self.former.remember(file, place, Arc::clone(&readers));
+            }
         }
     }
 
@@ -256,25 +298,6 @@ impl Room {
         let lower = known.map_or(0, |stored| stored.offset);
         let young = now - wanted.findtime;
         seek::since(reader, lower, young, &mut *wanted.date, &mut self.scratch).unwrap_or(lower)
-    }
-
-    fn rotated(&mut self, id: LogId, rotation: Rotation) {
-        let Some((file, _)) = self.logs.get(&id).and_then(current) else {
-            return;
-        };
-        let elsewhere = self.elsewhere(id, file);
-        let Some(log) = self.logs.get_mut(&id) else {
-            return;
-        };
-        log.rotate(&elsewhere);
-        let (path, to) = (Arc::clone(&log.path), log.everyone());
-        self.watch_files(id);
-        self.tell(SourceEvent::Rotated {
-            log: id,
-            path,
-            rotation,
-            to,
-        });
     }
 
     /// Those who get a file's lines under another of its names.

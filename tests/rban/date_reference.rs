@@ -238,7 +238,6 @@ fn compare(cases: &[Case]) {
             }
         }
     }
-    println!("{found} dates found, {dated} of them moments");
     assert!(
         differences.is_empty(),
         "{} differences, the first:\n{}",

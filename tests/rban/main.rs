@@ -18,6 +18,7 @@ mod pattern;
 mod reference;
 mod samples;
 mod scripts;
+mod source;
 mod stock;
 mod store;
 mod support;

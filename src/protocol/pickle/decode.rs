@@ -57,7 +57,7 @@ impl<'b> Machine<'b> {
                 self.pop()?;
             }
             b'1' => {
-                self.to_mark()?;
+                self.above_mark()?;
             }
             b'2' => {
                 let top = self.stack.last().cloned().ok_or(PickleError::Malformed)?;
@@ -170,7 +170,7 @@ impl<'b> Machine<'b> {
     }
 
     /// Everything above the last mark, and how deep it goes.
-    fn to_mark(&mut self) -> Result<(Vec<Value>, usize), PickleError> {
+    fn above_mark(&mut self) -> Result<(Vec<Value>, usize), PickleError> {
         let mark = self
             .stack
             .iter()
@@ -248,7 +248,7 @@ impl<'b> Machine<'b> {
     }
 
     fn collect(&mut self, code: u8) -> Result<(), PickleError> {
-        let (values, depth) = self.to_mark()?;
+        let (values, depth) = self.above_mark()?;
         let value = match code {
             b'l' => Value::List(values),
             b't' => Value::Tuple(values),
@@ -282,7 +282,7 @@ impl<'b> Machine<'b> {
                 let (key, deep) = self.value()?;
                 (vec![key, value], depth.max(deep))
             }
-            _ => self.to_mark()?,
+            _ => self.above_mark()?,
         };
         let Some(Item::Value(target, depth)) = self.stack.last_mut() else {
             return Err(PickleError::Malformed);

@@ -1,14 +1,13 @@
 //! The follower against a model: whatever is done to a log, at any moment, each line that can be
 //! read is read once, in order.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::*;
-use crate::source::LINE_MAX;
 use crate::source::reader::Stat;
 
 const LOG: &str = "/log";
@@ -370,9 +369,18 @@ fn run(seed: u64, rate: u64, turns: usize) -> World {
     let paths = Paths(Rc::clone(&disk));
     let mut follower = Follower::new(Encoding::named("utf-8").expect("an encoding"));
     let mut scratch = vec![0; 4096];
+    let mut closed = BTreeMap::new();
     let mut settle = |follower: &mut Follower<File>, steps: u64| {
         for _ in 0..steps {
             let step = follower.step(Path::new(LOG), &paths, &mut scratch);
+            closed.extend(follower.take_closed());
+            if matches!(step, Step::Found | Step::Rotated(Rotation::Replaced))
+                && let Some(reader) = follower.current_mut()
+                && let Some(place) = closed.remove(&reader.file().identity())
+                && place.hash == reader.position().hash
+            {
+                reader.seek(place.offset);
+            }
             let mut world = disk.meanwhile.borrow_mut();
             let world = world.as_mut().expect("a world");
             world.turn += 1;
