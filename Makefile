@@ -9,7 +9,7 @@ docdir = $(prefix)/share/doc/rban
 # Where rban looks for its own files, whatever the prefix.
 vendordir = /usr/share/rban
 DESTDIR ?=
-# LINKS=1 puts fail2ban-client, -server and -regex beside rban, which then is them.
+# LINKS=1 puts fail2ban-client and -server beside rban, which then is them.
 LINKS ?= 0
 # The paths file of the system at hand: debian, fedora, arch, opensuse or common.
 PATHS ?= $(shell . /etc/os-release 2>/dev/null; \
@@ -52,7 +52,7 @@ bench: $(binary) ## lines per second; and bans, side by side with fail2ban; root
 
 install: $(binary) ## DESTDIR, prefix, LINKS=1, PATHS=debian|fedora|arch|opensuse|common
 	install -Dm755 $(binary) $(DESTDIR)$(bindir)/rban
-	if [ '$(LINKS)' = 1 ]; then for name in client server regex; do \
+	if [ '$(LINKS)' = 1 ]; then for name in client server; do \
 		ln -sf rban $(DESTDIR)$(bindir)/fail2ban-$$name || exit 1; done; fi
 	cd config && find . -type f -exec install -Dm644 '{}' '$(DESTDIR)$(vendordir)/{}' ';'
 	ln -sf paths-$(PATHS).conf $(DESTDIR)$(vendordir)/paths-distribution.conf

@@ -102,7 +102,7 @@ pub fn run(arguments: &[String], world: &mut World<'_>) -> Next {
     match program {
         Program::Config => Next::Done(configuration::show(&words, world)),
         Program::Regex => {
-            say_error(world, "rban regex is not part of this version");
+            say_error(world, "there is no rban regex in this version");
             Next::Done(FAILED)
         }
         Program::Server | Program::Client => match Options::parse(&words) {

@@ -104,6 +104,11 @@ impl Daemon {
             Logger::Jail,
             format!("Initiated '{backend}' backend"),
         );
+        if backend == "systemd" {
+            let why = "backend = systemd: this version reads log files only; set backend = auto \
+                       and a logpath";
+            return refuse(&name, why);
+        }
         let year = self.year();
         let filter = match Filter::for_jail(&settings, &self.surroundings.zone, year) {
             Ok(filter) => filter,
