@@ -77,6 +77,9 @@ impl Detector {
         if let Some(found) = self.recalled(line, now) {
             return Some(found);
         }
+        if let Some(found) = self.scanned_again(line, now) {
+            return Some(found);
+        }
         let found = self.order.find(line, now, &mut self.groups)?;
         let (time, guard) = match &found.scan {
             _ if found.cut.is_empty() => (None, Guard::ALWAYS),
@@ -86,13 +89,9 @@ impl Detector {
                 None => (None, Guard::ALWAYS),
             },
         };
-        match found.scan.and_then(|scan| scan.seen) {
-            Some(seen) if time.is_some() => {
-                let cut = found.cut.clone();
-                self.recall.keep(&line.as_bytes()[..seen], cut, time, guard);
-            }
-            _ => self.recall.forget(),
-        }
+        let seen = found.scan.and_then(|scan| scan.seen);
+        let seen = seen.map(|seen| &line.as_bytes()[..seen]);
+        self.remember(seen, &found.cut, time, guard);
         Some(Found {
             cut: found.cut,
             time,
@@ -110,6 +109,37 @@ impl Detector {
             time,
             template: self.order.last()?.index,
         })
+    }
+
+    /// The date of a line that has the last one's form, read by hand.
+    fn scanned_again(&mut self, line: &str, now: Time) -> Option<Found> {
+        let entry = self.order.last()?;
+        let template = entry.index;
+        let scan = entry.template.scanner?.scan(line)?;
+        self.order.again(now);
+        let (time, guard) = self.moment(scan.reading, now);
+        let cut = scan.start..scan.end;
+        let seen = scan.seen.map(|seen| &line.as_bytes()[..seen]);
+        self.remember(seen, &cut, time, guard);
+        Some(Found {
+            cut,
+            time,
+            template,
+        })
+    }
+
+    /// Remembers the date, if it is known how much of the line led to it.
+    fn remember(
+        &mut self,
+        seen: Option<&[u8]>,
+        cut: &Range<usize>,
+        time: Option<Time>,
+        guard: Guard,
+    ) {
+        match seen {
+            Some(seen) if time.is_some() => self.recall.keep(seen, cut.clone(), time, guard),
+            _ => self.recall.forget(),
+        }
     }
 
     fn moment(&mut self, reading: Reading, now: Time) -> (Option<Time>, Guard) {

@@ -35,24 +35,24 @@ const DAYS: [&str; 7] = [
 const SHORT: usize = 3;
 
 /// Two-digit years, and what else stands for a year up to 2000, are of this century.
-const CENTURY: i64 = 2000;
+const CENTURY: i32 = 2000;
 
 /// A date's parts as they were read, in plain numbers; not yet known to exist.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Fields {
-    pub(super) year: Option<i64>,
-    pub(super) month: Option<i64>,
-    pub(super) day: Option<i64>,
-    pub(super) hour: i64,
-    pub(super) minute: i64,
-    pub(super) second: i64,
+    pub(super) year: Option<i32>,
+    pub(super) month: Option<i32>,
+    pub(super) day: Option<i32>,
+    pub(super) hour: i32,
+    pub(super) minute: i32,
+    pub(super) second: i32,
     /// Seconds east of UTC.
-    pub(super) offset: Option<i64>,
+    pub(super) offset: Option<i32>,
     /// Monday is 0.
-    pub(super) weekday: Option<i64>,
-    pub(super) day_of_year: Option<i64>,
+    pub(super) weekday: Option<i32>,
+    pub(super) day_of_year: Option<i32>,
     /// Week of the year, and whether weeks begin on Monday.
-    pub(super) week: Option<(i64, bool)>,
+    pub(super) week: Option<(i32, bool)>,
 }
 
 /// A moment, and how long the same text goes on meaning it.
@@ -129,11 +129,11 @@ impl Fields {
                 "A" => fields.weekday = Some(position(text, &DAYS, usize::MAX)?),
                 "a" => fields.weekday = Some(position(text, &DAYS, SHORT)?),
                 // Sunday is 0 in the text.
-                "w" => fields.weekday = Some((number(text)? + 6).rem_euclid(7)),
+                "w" => fields.weekday = Some(number(text)?.saturating_add(6).rem_euclid(7)),
                 "j" => fields.day_of_year = Some(number(text)?),
                 "U" => fields.week = Some((number(text)?, false)),
                 "W" => fields.week = Some((number(text)?, true)),
-                "z" | "Z" => fields.offset = Some(i64::from(fixed_offset(&plain(text))?) * 60),
+                "z" | "Z" => fields.offset = Some(fixed_offset(&plain(text))? * 60),
                 _ => {}
             }
         }
@@ -150,7 +150,7 @@ impl Fields {
             civil_now = clock.civil(now);
         }
         let year = match self.year {
-            Some(year) => year,
+            Some(year) => i64::from(year),
             None => {
                 let this = clock.year(civil_now);
                 guard = Guard::within(this.from, this.until);
@@ -167,7 +167,7 @@ impl Fields {
             }
         };
         let mut civil = calendar::days(year, month, day)? * DAY + self.time_of_day()?;
-        let offset = self.offset.or_else(|| clock.log_offset());
+        let offset = self.offset.or_else(|| clock.log_offset()).map(i64::from);
         if let Some(offset) = offset {
             civil -= offset;
             if !calendar::in_range(civil) {
@@ -192,15 +192,15 @@ impl Fields {
     /// in part. A day of the year, or a week and weekday, stand in for month and day.
     fn date(&self, year: i64) -> Option<Option<(i64, i64, i64)>> {
         if let (Some(month), Some(day)) = (self.month, self.day) {
-            return Some(Some((year, month, day)));
+            return Some(Some((year, month.into(), day.into())));
         }
         let by_week = match (self.week, self.weekday) {
-            (Some((week, from_monday)), Some(weekday)) if self.day_of_year.is_none() => {
-                Some(calendar::day_of_year(year, week, weekday, from_monday)?)
-            }
+            (Some((week, from_monday)), Some(weekday)) if self.day_of_year.is_none() => Some(
+                calendar::day_of_year(year, week.into(), weekday.into(), from_monday)?,
+            ),
             _ => None,
         };
-        if let Some(day_of_year) = self.day_of_year.or(by_week) {
+        if let Some(day_of_year) = self.day_of_year.map(i64::from).or(by_week) {
             let first = calendar::days(year, 1, 1)?;
             return Some(Some(calendar::date(first + day_of_year - 1)));
         }
@@ -214,34 +214,34 @@ impl Fields {
         let exists = (0..24).contains(&self.hour)
             && (0..60).contains(&self.minute)
             && (0..60).contains(&self.second);
-        exists.then_some(self.hour * 3600 + self.minute * 60 + self.second)
+        exists.then_some((self.hour * 3600 + self.minute * 60 + self.second).into())
     }
 }
 
 /// The hour of the day of an hour on a clock with AM and PM; AM where neither is said.
-fn of_day(hour: i64, half: &str) -> i64 {
+fn of_day(hour: i32, half: &str) -> i32 {
     let pm = half.eq_ignore_ascii_case("pm");
     let am = half.is_empty() || half.eq_ignore_ascii_case("am");
     match hour {
         12 if am => 0,
         12 => 12,
-        _ if pm => hour + 12,
+        _ if pm => hour.saturating_add(12),
         _ => hour,
     }
 }
 
 /// Which of the names, each cut to `length` letters, the text is, in either case.
-fn position(text: &str, names: &[&str], length: usize) -> Option<i64> {
+fn position(text: &str, names: &[&str], length: usize) -> Option<i32> {
     let at = names
         .iter()
         .position(|name| name[..name.len().min(length)].eq_ignore_ascii_case(text))?;
-    i64::try_from(at).ok()
+    i32::try_from(at).ok()
 }
 
 /// Python's `int()`: white space around is fine, decimal digits of any script are. More than 32
 /// bits is no date's.
-fn number(text: &str) -> Option<i64> {
-    plain(text.trim()).parse::<i32>().ok().map(i64::from)
+fn number(text: &str) -> Option<i32> {
+    plain(text.trim()).parse().ok()
 }
 
 /// The text with decimal digits of any script as ASCII.

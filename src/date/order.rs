@@ -112,7 +112,7 @@ impl Order {
         self.entries.get(self.last?)
     }
 
-    /// The last template fits again, at the same place: nothing changes but its count.
+    /// The last template, bound to the line's begin, fits again: nothing changes but its count.
     pub(super) fn again(&mut self, now: Time) {
         if let Some(entry) = self.last.and_then(|last| self.entries.get_mut(last)) {
             entry.hits += 1;
@@ -236,7 +236,7 @@ impl Order {
     }
 
     fn won(&mut self, at: usize, found: Match, line: &str, now: Time) -> Match {
-        self.note_borders(&found, line);
+        self.note_borders(at, &found, line);
         let entry = &mut self.entries[at];
         entry.hits += 1;
         entry.last_used = Some(now);
@@ -252,7 +252,12 @@ impl Order {
         found
     }
 
-    fn note_borders(&mut self, found: &Match, line: &str) {
+    fn note_borders(&mut self, at: usize, found: &Match, line: &str) {
+        if self.entries[at].template.anchored {
+            // Nobody asks for its borders: it is always tried on the whole line.
+            self.start.at = characters(line, found.start);
+            return;
+        }
         let border = |byte: usize| Border {
             at: characters(line, byte),
             before: line[..byte].chars().next_back(),

@@ -125,7 +125,7 @@ fn syslog(text: &[u8], start: usize, last_decade: i16) -> Option<Scan> {
         _ => return None,
     };
     let mut fields = Fields {
-        month: Some(month as i64),
+        month: Some(month as i32),
         day: Some(day(head, 4)?),
         hour,
         minute: sixty(head, 10)?,
@@ -192,7 +192,7 @@ fn iso(text: &[u8], start: usize, last_decade: i16) -> Option<Scan> {
 }
 
 /// `Some(None)`: surely no zone here. `None`: not plain. Else seconds east of UTC, and bytes.
-fn zone(text: &[u8], at: usize, spaced: bool) -> Option<Option<(i64, usize)>> {
+fn zone(text: &[u8], at: usize, spaced: bool) -> Option<Option<(i32, usize)>> {
     let rest = text.get(at..)?;
     let named = |name: &[u8]| match rest.get(name.len()) {
         _ if !rest.starts_with(name) => spaced.then_some(None),
@@ -213,7 +213,7 @@ fn zone(text: &[u8], at: usize, spaced: bool) -> Option<Option<(i64, usize)>> {
 }
 
 /// `+01`, `+0100`, `+01:00`.
-fn offset(text: &[u8]) -> Option<Option<(i64, usize)>> {
+fn offset(text: &[u8]) -> Option<Option<(i32, usize)>> {
     match text.get(1) {
         Some(b'0' | b'1') => {}
         Some(0x80..) => return None,
@@ -275,18 +275,18 @@ fn after_fraction(text: &[u8], at: usize, points: &[u8]) -> Option<usize> {
 }
 
 /// `Some(None)`: surely no year here. `None`: not plain.
-fn expected_year(text: &[u8], at: usize, last_decade: i16) -> Option<Option<i64>> {
+fn expected_year(text: &[u8], at: usize, last_decade: i16) -> Option<Option<i32>> {
     let Some(&[thousands, hundreds, tens, ones]) = text.get(at..at + 4) else {
         // Too short for a year, unless some of it counts as digits in another script.
         return text.get(at..)?.is_ascii().then_some(None);
     };
-    let number = |digits: &[u8]| -> Option<i64> {
+    let number = |digits: &[u8]| -> Option<i32> {
         digits
             .iter()
             .try_fold(0, |sum, &byte| Some(sum * 10 + digit(byte)?))
     };
     let known = number(&[thousands, hundreds, tens])
-        .is_some_and(|decade| decade >= 200 && decade <= i64::from(last_decade));
+        .is_some_and(|decade| decade >= 200 && decade <= i32::from(last_decade));
     match digit(ones) {
         _ if !known => Some(None),
         // What follows a year has to be no part of a word; what then is right, is not plain.
@@ -319,21 +319,21 @@ fn count_digits(text: &[u8], at: usize, most: usize) -> usize {
         .count()
 }
 
-fn digit(byte: u8) -> Option<i64> {
-    byte.is_ascii_digit().then(|| i64::from(byte - b'0'))
+fn digit(byte: u8) -> Option<i32> {
+    byte.is_ascii_digit().then(|| i32::from(byte - b'0'))
 }
 
-fn pair(text: &[u8], at: usize) -> Option<i64> {
+fn pair(text: &[u8], at: usize) -> Option<i32> {
     Some(digit(*text.get(at)?)? * 10 + digit(*text.get(at + 1)?)?)
 }
 
 /// Minutes or seconds.
-fn sixty(text: &[u8], at: usize) -> Option<i64> {
+fn sixty(text: &[u8], at: usize) -> Option<i32> {
     pair(text, at).filter(|&number| number < 60)
 }
 
 /// The day of a month, in two places, perhaps with a space first.
-fn day(text: &[u8], at: usize) -> Option<i64> {
+fn day(text: &[u8], at: usize) -> Option<i32> {
     let number = match text[at] {
         b' ' => digit(text[at + 1])?,
         _ => pair(text, at)?,

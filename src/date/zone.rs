@@ -203,8 +203,8 @@ impl Clock {
     }
 
     /// Seconds east of UTC that a line without a zone has, if that is fixed.
-    pub(super) fn log_offset(&self) -> Option<i64> {
-        self.zone.log.map(|minutes| i64::from(minutes) * 60)
+    pub(super) fn log_offset(&self) -> Option<i32> {
+        self.zone.log.map(|minutes| minutes * 60)
     }
 
     /// What the local clocks show at a moment near the current time.
