@@ -206,7 +206,7 @@ fn an_action_that_hangs_holds_up_nobody() {
     let lab = Lab::new(Program::Rban);
     lab.write(
         "action.d/hang.conf",
-        "[Definition]\nactionban = sleep 1000\nactionunban =\ntimeout = 2\n",
+        "[Definition]\nactionban = sleep 1000\nactionunban =\n[Init]\ntimeout = 2\n",
     );
     configure(
         &lab,
