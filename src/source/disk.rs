@@ -75,6 +75,10 @@ impl Files for Disk {
             Err(error) => Err(SourceError::from(&error)),
         }
     }
+
+    fn again(&self, file: &LogFile) -> Option<LogFile> {
+        self.open(&file.own_path()).ok().flatten()
+    }
 }
 
 impl Content for LogFile {

@@ -1,16 +1,27 @@
-//! One path, followed through rotations: what bears the name now, and what bore it before as long
-//! as it may still be written. Pure but for [`Files`]; `follow/tests.rs` holds it against a model.
+//! Paths followed through rotations: where each leads, which files are therefore open, and who
+//! reads them. Pure but for [`Files`]; `follow/tests.rs` holds it against a model.
 //!
 //! A file that was renamed away stays open and is read before the new one, to its end and on: its
-//! writer may not have noticed. It is given up when its last name is gone, or when the next
-//! rotation makes it the second last. fail2ban loses what is written there.
+//! writer may not have noticed. It is closed when its last name is gone, or when the next rotation
+//! makes it the second last; fail2ban loses what is written there. A file is one file under all
+//! its names: who reads it under one does not get it again under another.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::io;
 use std::path::Path;
+use std::sync::Arc;
+
+use crate::model::{Span, Time};
 
 use super::SourceError;
 use super::chunk::{Chunk, Position};
 use super::encoding::Encoding;
-use super::reader::{Content, Identity, Read, Reader, Rotation};
+use super::event::{Audience, LogId, SourceEvent};
+use super::former::Former;
+use super::log::{Log, Member};
+use super::open::{Open, Reading, Seat};
+use super::reader::{Content, Identity, Reader, Rotation};
 
 /// Where paths lead.
 pub(super) trait Files {
@@ -19,323 +30,500 @@ pub(super) trait Files {
     fn look(&self, path: &Path) -> Result<Option<Identity>, SourceError>;
     /// Opens it for reading; `None` if it is gone.
     fn open(&self, path: &Path) -> Result<Option<Self::File>, SourceError>;
+    /// Opens an open file once more.
+    fn again(&self, file: &Self::File) -> Option<Self::File>;
 }
 
-/// What one step came to.
-#[derive(Debug)]
-pub(super) enum Step {
-    Lines(Chunk),
-    /// Lines of the file that bore the name before.
-    OldLines(Chunk),
-    /// Something was done, more may be there to do.
-    Busy,
-    /// The path leads to a file for the first time, or again after it was given up. Reading begins
-    /// at 0 unless the reader is told otherwise.
-    Found,
-    /// Reading begins at 0 likewise: even if another file bears the name, it may have been read.
-    Rotated(Rotation),
-    /// Nothing bears the name (any more).
-    Missing,
-    /// Something is in the way; said once, until it is over.
-    Failed(SourceError),
-    /// What was in the way is gone, or the file bears its name again.
-    Recovered,
-    /// Nothing to do until the file or its name changes.
-    Idle,
+/// What a step needs from its surroundings.
+pub(super) struct Tools<'a, D: Files> {
+    pub(super) files: &'a D,
+    pub(super) scratch: &'a mut [u8],
+    /// Where a member begins the first file of a log.
+    pub(super) begin: &'a mut Begin<'a, D::File>,
+    /// What is to be told.
+    pub(super) told: &'a mut Vec<SourceEvent>,
 }
 
+/// Says at which start of a line a member begins to read.
+pub(super) type Begin<'a, F> = dyn FnMut(&Log, &Reader<F>, Member, &mut [u8]) -> u64 + 'a;
+
+/// How long a file is held that lost its name, after the last line that came: its writer may have
+/// more to say, but nothing promises that it ends.
+const HOLD: Span = Span::from_secs(60);
+
+/// An open file as one encoding reads it: two jails that disagree read it twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct FileKey {
+    pub(super) identity: Identity,
+    encoding: usize,
+}
+
+/// All followed paths and all open files.
 #[derive(Debug)]
 pub(super) struct Follower<F> {
-    encoding: Encoding,
-    current: Option<Reader<F>>,
-    /// What bore the name before `current`.
-    older: Option<Reader<F>>,
-    /// How far files were read that were closed, should one come back.
-    closed: Vec<(Identity, Position)>,
-    /// Somebody else reads `current`.
-    parked: bool,
-    /// The name may lead elsewhere now.
-    look: bool,
-    /// It was said that nothing bears the name.
-    missing: bool,
-    /// It was ever so: what bears it now came late.
-    late: bool,
-    /// Why the name leads nowhere we can read, as it was said.
-    trouble: Option<SourceError>,
-    /// Why the open file cannot be read, as it was said.
-    unreadable: Option<SourceError>,
-    /// It is to be said that something is over.
-    recovered: bool,
+    pub(super) logs: BTreeMap<LogId, Log>,
+    open: BTreeMap<FileKey, Open<F>>,
+    former: Former,
+    /// Those in use; a log names its own by number.
+    encodings: Vec<Encoding>,
 }
 
 impl<F: Content> Follower<F> {
-    pub(super) fn new(encoding: Encoding) -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            encoding,
-            current: None,
-            older: None,
-            closed: Vec::new(),
-            parked: false,
-            look: true,
-            missing: false,
-            late: false,
-            trouble: None,
-            unreadable: None,
-            recovered: false,
+            logs: BTreeMap::new(),
+            open: BTreeMap::new(),
+            former: Former::default(),
+            encodings: Vec::new(),
         }
     }
 
-    /// The name may lead elsewhere: the next steps look.
-    pub(super) fn look(&mut self) {
-        self.look = true;
+    /// The number of an encoding, however it is spelled.
+    pub(super) fn encoding(&mut self, encoding: &Encoding) -> usize {
+        let known = self.encodings.iter().position(|known| known == encoding);
+        known.unwrap_or_else(|| {
+            self.encodings.push(encoding.clone());
+            self.encodings.len() - 1
+        })
     }
 
-    /// The file that bears the name, or did last.
-    pub(super) fn current(&self) -> Option<&Reader<F>> {
-        self.current.as_ref()
+    /// Follows one more path, for nobody yet.
+    pub(super) fn add(&mut self, id: LogId, path: Arc<Path>, encoding: usize) {
+        self.logs.insert(id, Log::new(id, path, encoding));
     }
 
-    pub(super) fn current_mut(&mut self) -> Option<&mut Reader<F>> {
-        self.current.as_mut()
+    /// The files a log holds: what bears its name, and what did before.
+    pub(super) fn files(&self, id: LogId) -> impl Iterator<Item = &F> {
+        let keys = self.logs.get(&id).into_iter().flat_map(Log::files);
+        keys.filter_map(|key| self.open.get(&key))
+            .map(|open| open.reader().file())
     }
 
-    /// The file that bore the name before, as long as it is read.
-    pub(super) fn older_file(&self) -> Option<&F> {
-        self.older.as_ref().map(Reader::file)
+    /// Makes a subscriber a member of a log; if its file is open already, it is given a seat there.
+    pub(super) fn join<D>(&mut self, id: LogId, member: Member, tools: &mut Tools<'_, D>)
+    where
+        D: Files<File = F>,
+    {
+        let Some(log) = self.logs.get_mut(&id) else {
+            return;
+        };
+        if log.add_member(member)
+            && let Some(key) = log.leads
+        {
+            self.seat(id, key, &[(member, true)], tools);
+        }
     }
 
-    /// The file that bears the name, or did last, if it is read here.
-    pub(super) fn current_file(&self) -> Option<&F> {
-        let current = self.current.as_ref().filter(|_| !self.parked);
-        current.map(Reader::file)
+    /// Ends the memberships that came through a subscription; the logs nobody wants any more are
+    /// dropped and named.
+    pub(super) fn forget(&mut self, subscription: usize) -> Vec<LogId> {
+        let mut dropped = Vec::new();
+        for id in self.logs.keys().copied().collect::<Vec<_>>() {
+            let Some(log) = self.logs.get_mut(&id) else {
+                continue;
+            };
+            if log.remove_member(subscription).is_none() {
+                continue;
+            }
+            let (keys, empty) = (log.files().collect::<Vec<_>>(), log.members().is_empty());
+            for key in keys {
+                self.release(id, key, empty);
+            }
+            if empty {
+                self.logs.remove(&id);
+                dropped.push(id);
+            }
+        }
+        dropped
     }
 
-    /// The files it reads.
-    pub(super) fn open_files(&self) -> impl Iterator<Item = &F> {
-        self.older_file().into_iter().chain(self.current_file())
-    }
-
-    /// Whether a log is read in this encoding.
-    pub(super) fn reads(&self, encoding: &Encoding) -> bool {
-        self.encoding == *encoding
-    }
-
-    /// Leaves the current file unread, for it is read under another name.
-    pub(super) fn park(&mut self) {
-        self.parked = true;
-    }
-
-    /// Reads a file left unread after all, from where the other reader stopped.
-    pub(super) fn resume(&mut self, file: Identity, place: Position) -> bool {
-        let current = self.current.as_mut().filter(|_| self.parked);
-        let Some(reader) = current.filter(|reader| reader.file().identity() == file) else {
+    /// Does the next thing for a log, at most one read; `false` when nothing is left to do until
+    /// the file or its name changes.
+    pub(super) fn step<D>(&mut self, id: LogId, tools: &mut Tools<'_, D>) -> bool
+    where
+        D: Files<File = F>,
+    {
+        let Some(log) = self.logs.get(&id) else {
             return false;
         };
-        reader.seek(place.offset);
-        self.parked = false;
-        true
-    }
-
-    /// Whether nothing bore the name once, since it is followed.
-    pub(super) fn came_late(&self) -> bool {
-        self.late
-    }
-
-    /// The current file, if it lost this name, for whoever found it under another; with how far it
-    /// was read.
-    pub(super) fn hand_over(&mut self, file: Identity) -> Option<Position> {
-        let held = self.current.as_ref()?.file().identity();
-        if !self.missing || self.parked || held != file {
-            return None;
-        }
-        self.current.take().map(|reader| reader.position())
-    }
-
-    pub(super) fn is_missing(&self) -> bool {
-        self.missing
-    }
-
-    pub(super) fn is_in_trouble(&self) -> bool {
-        self.trouble.is_some() || self.unreadable.is_some()
-    }
-
-    /// Whether it holds a deleted file open, for which there is no other yet.
-    pub(super) fn holds_a_deleted_file(&self) -> bool {
-        let deleted = |reader: &Reader<F>| reader.stat().is_ok_and(|stat| stat.links == 0);
-        self.missing && self.current.as_ref().is_some_and(deleted)
-    }
-
-    /// Closes what nothing will be written to.
-    pub(super) fn give_up(&mut self) {
-        for reader in [self.older.take(), self.current.take()] {
-            self.remember(reader);
-        }
-    }
-
-    /// The files closed since the last time this was asked, and how far they were read. A file
-    /// may come back under this name or another: who asks shall know where to go on.
-    pub(super) fn take_closed(&mut self) -> Vec<(Identity, Position)> {
-        std::mem::take(&mut self.closed)
-    }
-
-    fn remember(&mut self, reader: Option<Reader<F>>) {
-        if let Some(reader) = reader {
-            self.closed
-                .push((reader.file().identity(), reader.position()));
-        }
-    }
-
-    /// Does the next thing; at most one read.
-    pub(super) fn step(
-        &mut self,
-        path: &Path,
-        files: &impl Files<File = F>,
-        scratch: &mut [u8],
-    ) -> Step {
-        let step = self.next(path, files, scratch);
-        if matches!(step, Step::Idle) && std::mem::take(&mut self.recovered) {
-            return Step::Recovered;
-        }
-        step
-    }
-
-    fn next(&mut self, path: &Path, files: &impl Files<File = F>, scratch: &mut [u8]) -> Step {
-        if self.look
-            && let Some(step) = self.look_again(path, files, scratch)
+        if log.look
+            && let Some(more) = self.look(id, tools)
         {
-            return step;
+            return more;
         }
-        if let Some(step) = self.read_older(scratch) {
-            return step;
+        let keys = self.logs.get(&id).into_iter().flat_map(Log::files);
+        for key in keys.collect::<Vec<_>>() {
+            if self.read(id, key, tools) {
+                return true;
+            }
         }
-        self.read_current(scratch)
+        if let Some(log) = self.logs.get_mut(&id)
+            && std::mem::take(&mut log.recovered)
+        {
+            let (log, path, to) = (id, Arc::clone(&log.path), log.everyone());
+            tools.told.push(SourceEvent::Recovered { log, path, to });
+        }
+        false
+    }
+
+    /// Gives up the file that lost its name, once it has been silent for long enough; `true` when
+    /// the log itself is over, and gone.
+    pub(super) fn let_go(&mut self, id: LogId, now: Time) -> bool {
+        let Some(log) = self.logs.get_mut(&id) else {
+            return false;
+        };
+        let leads = log
+            .leads
+            .filter(|_| log.missing)
+            .and_then(|key| self.open.get(&key));
+        let deleted = leads.is_some_and(|open| is_deleted(open.reader()));
+        if !log.missing || !(log.by_glob || deleted) {
+            log.deadline = None;
+            return false;
+        }
+        if log.leads.is_some() {
+            let deadline = *log.deadline.get_or_insert(now + HOLD);
+            // A clock that was set back must not hold it for ever.
+            if now < deadline && deadline < now + HOLD + HOLD {
+                return false;
+            }
+        }
+        log.deadline = None;
+        let (by_glob, keys) = (log.by_glob, log.files().collect::<Vec<_>>());
+        (log.leads, log.older, log.rehold) = (None, None, true);
+        for key in keys {
+            self.release(id, key, true);
+        }
+        if by_glob {
+            self.logs.remove(&id);
+        }
+        by_glob
     }
 
     /// Finds out who bears the name; `None` if that changes nothing.
-    fn look_again(
-        &mut self,
-        path: &Path,
-        files: &impl Files<File = F>,
-        scratch: &mut [u8],
-    ) -> Option<Step> {
-        let found = match files.look(path) {
+    fn look<D>(&mut self, id: LogId, tools: &mut Tools<'_, D>) -> Option<bool>
+    where
+        D: Files<File = F>,
+    {
+        let log = self.logs.get_mut(&id)?;
+        let found = match tools.files.look(&log.path) {
             Ok(found) => found,
-            Err(error) => return self.fail(error),
+            Err(error) => return self.fail(id, error, tools),
         };
-        let held = self.current.as_ref().map(|reader| reader.file().identity());
-        match found {
-            None => {
-                self.look = false;
-                self.late = true;
+        match (found, log.older) {
+            (None, _) => {
+                (log.look, log.late) = (false, true);
                 // No recovery: that it is missing is the news.
-                self.trouble = None;
-                let said = std::mem::replace(&mut self.missing, true);
-                (!said).then_some(Step::Missing)
-            }
-            Some(found) if Some(found) == held => {
-                self.look = false;
-                self.recovered |= self.trouble.take().is_some();
-                self.recovered |= std::mem::take(&mut self.missing);
+                log.trouble = None;
+                if !std::mem::replace(&mut log.missing, true) {
+                    let (log, path, to) = (id, Arc::clone(&log.path), log.everyone());
+                    tools.told.push(SourceEvent::Missing { log, path, to });
+                }
                 None
             }
-            // The file before the last is read to its end before it is given up.
-            Some(_) if self.older.is_some() => match self.read_older(scratch) {
-                Some(step) => Some(step),
-                None => {
-                    let older = self.older.take();
-                    self.remember(older);
-                    Some(Step::Busy)
+            (Some(found), _) if log.leads.is_some_and(|leads| leads.identity == found) => {
+                log.look = false;
+                log.recovered |= log.trouble.take().is_some();
+                log.recovered |= std::mem::take(&mut log.missing);
+                None
+            }
+            // The file before the last is read to its end before it is closed.
+            (Some(_), Some(older)) => {
+                if !self.read(id, older, tools) {
+                    self.close_older(id);
                 }
-            },
-            Some(_) => self.open(path, files, scratch),
+                Some(true)
+            }
+            (Some(_), None) => self.switch(id, tools),
         }
     }
 
     /// Opens who bears the name now. The next step looks again, for it may have changed since.
-    fn open(
-        &mut self,
-        path: &Path,
-        files: &impl Files<File = F>,
-        scratch: &mut [u8],
-    ) -> Option<Step> {
-        let file = match files.open(path) {
+    fn switch<D>(&mut self, id: LogId, tools: &mut Tools<'_, D>) -> Option<bool>
+    where
+        D: Files<File = F>,
+    {
+        let log = self.logs.get_mut(&id)?;
+        let file = match tools.files.open(&log.path) {
             Ok(Some(file)) => file,
-            Ok(None) => return Some(Step::Busy),
-            Err(error) => return self.fail(error),
+            Ok(None) => return Some(true),
+            Err(error) => return self.fail(id, error, tools),
         };
-        let reader = match Reader::open(file, &self.encoding, scratch) {
-            Ok(reader) => reader,
-            Err(error) => return self.fail(SourceError::from(&error)),
+        let key = FileKey {
+            identity: file.identity(),
+            encoding: log.encoding,
         };
-        self.recovered |= self.trouble.take().is_some();
-        self.missing = false;
-        let held = self.current.as_ref().map(|reader| reader.file().identity());
-        if held == Some(reader.file().identity()) {
-            return Some(Step::Busy);
+        if log.leads == Some(key) {
+            return Some(true);
         }
-        self.parked = false;
-        self.older = self.current.replace(reader);
-        match self.older {
-            Some(_) => Some(Step::Rotated(Rotation::Replaced)),
-            None => Some(Step::Found),
-        }
-    }
-
-    fn read_older(&mut self, scratch: &mut [u8]) -> Option<Step> {
-        let older = self.older.as_mut()?;
-        match older.read(scratch) {
-            Ok(Read::Lines(chunk)) => {
-                let now = self.current.as_ref().map(Reader::position);
-                Some(Step::OldLines(chunk.at(now.unwrap_or_default())))
-            }
-            Ok(Read::Part | Read::Rotated(_)) => Some(Step::Busy),
-            Ok(Read::End) => {
-                if older.stat().map_or(true, |stat| stat.links == 0) {
-                    self.older = None;
+        let open = match self.open.entry(key) {
+            Entry::Occupied(open) => open.into_mut(),
+            Entry::Vacant(place) => {
+                let encoding = &self.encodings[log.encoding];
+                match Reader::open(file, encoding, tools.scratch) {
+                    Ok(reader) => place.insert(Open::new(reader)),
+                    Err(error) => return self.fail(id, SourceError::from(&error), tools),
                 }
-                None
             }
-            Err(_) => {
-                self.older = None;
-                None
+        };
+        open.hold(id);
+        log.recovered |= log.trouble.take().is_some();
+        (log.missing, log.unreadable, log.rehold) = (false, None, true);
+        log.older = log.leads.replace(key);
+        let first = log.older.is_none();
+        let members: Vec<_> = log
+            .members()
+            .iter()
+            .map(|member| (*member, first))
+            .collect();
+        let (path, to) = (Arc::clone(&log.path), log.everyone());
+        if !first {
+            let rotation = Rotation::Replaced;
+            tools.told.push(SourceEvent::Rotated {
+                log: id,
+                path,
+                rotation,
+                to,
+            });
+        }
+        self.seat(id, key, &members, tools);
+        Some(true)
+    }
+
+    /// Seats members at an open file, if they have no seat there yet; whether it is the `first`
+    /// file of the log for them decides where, unless they have read it before.
+    fn seat<D>(
+        &mut self,
+        id: LogId,
+        key: FileKey,
+        members: &[(Member, bool)],
+        tools: &mut Tools<'_, D>,
+    ) where
+        D: Files<File = F>,
+    {
+        let (Some(log), Some(open)) = (self.logs.get(&id), self.open.get_mut(&key)) else {
+            return;
+        };
+        let mut seats = Vec::new();
+        for (member, first) in members {
+            let subscriber = member.subscriber;
+            if open.is_seated(subscriber) {
+                continue;
             }
+            let known = self.former.take(key.identity, subscriber, open.position());
+            let from = match known {
+                Some(known) => known,
+                None if *first => (tools.begin)(log, open.reader(), *member, tools.scratch),
+                None => 0,
+            };
+            seats.push(Seat {
+                subscriber,
+                log: id,
+                from,
+                fresh: *first,
+            });
+        }
+        // The lowest first: the others wait for it to reach them.
+        seats.sort_by_key(|seat| seat.from);
+        let encoding = &self.encodings[key.encoding];
+        for seat in &seats {
+            open.seat(*seat, |file| {
+                let again = tools.files.again(file)?;
+                Reader::open(again, encoding, tools.scratch).ok()
+            });
+        }
+        let hash = open.position().hash;
+        let opened = seats.iter().filter(|seat| seat.fresh).collect::<Vec<_>>();
+        for group in opened.chunk_by(|one, other| one.from == other.from) {
+            tools.told.push(SourceEvent::Opened {
+                log: id,
+                path: Arc::clone(&log.path),
+                position: Position {
+                    offset: group[0].from,
+                    hash,
+                },
+                to: group.iter().map(|seat| seat.subscriber).collect(),
+            });
         }
     }
 
-    fn read_current(&mut self, scratch: &mut [u8]) -> Step {
-        let Some(current) = self.current.as_mut().filter(|_| !self.parked) else {
-            return Step::Idle;
+    /// Reads once; `false` at the end, when nobody is behind either.
+    fn read<D>(&mut self, id: LogId, key: FileKey, tools: &mut Tools<'_, D>) -> bool
+    where
+        D: Files<File = F>,
+    {
+        let Some(open) = self.open.get_mut(&key) else {
+            return false;
         };
-        let read = current.read(scratch);
-        if read.is_ok() {
-            self.recovered |= self.unreadable.take().is_some();
-        }
-        match read {
-            Ok(Read::Lines(chunk)) => Step::Lines(chunk),
-            Ok(Read::Part) => Step::Busy,
-            Ok(Read::End) => Step::Idle,
-            Ok(Read::Rotated(rotation)) => Step::Rotated(rotation),
+        let reading = match open.read(tools.scratch) {
+            Ok(Reading::End(arrived)) => {
+                let reading = open.catch_up(tools.scratch);
+                let older = self.logs.get(&id).is_some_and(|log| log.older == Some(key));
+                let over = older && reading.is_none() && is_deleted(open.reader());
+                self.tell_arrived(arrived, tools);
+                if over {
+                    self.close_older(id);
+                }
+                match reading {
+                    Some(reading) => reading,
+                    None => {
+                        self.readable(id);
+                        return false;
+                    }
+                }
+            }
+            Ok(reading) => reading,
             Err(error) => {
-                let error = SourceError::from(&error);
-                if self.unreadable.as_ref() == Some(&error) {
-                    return Step::Idle;
-                }
-                self.unreadable = Some(error.clone());
-                Step::Failed(error)
+                self.unreadable(id, key, &error, tools);
+                return false;
             }
+        };
+        self.readable(id);
+        match reading {
+            Reading::Lines(chunk, to) => self.tell_lines(key, &chunk, to, tools),
+            Reading::Rotated(rotation) => self.tell_rotated(key, rotation, tools),
+            Reading::Part | Reading::End(_) => {}
+        }
+        true
+    }
+
+    fn tell_lines<D>(
+        &mut self,
+        key: FileKey,
+        chunk: &Chunk,
+        audiences: Vec<(LogId, Audience)>,
+        tools: &mut Tools<'_, D>,
+    ) where
+        D: Files<File = F>,
+    {
+        for (log, to) in audiences {
+            let leads = self.logs.get_mut(&log).and_then(|log| {
+                log.deadline = None;
+                log.leads
+            });
+            let mut chunk = chunk.clone();
+            // The rest of a file renamed away: a restart goes on in the file that has the name.
+            if leads != Some(key) {
+                let open = leads.and_then(|leads| self.open.get(&leads));
+                chunk = chunk.at(open.map_or(Position::default(), Open::position));
+            }
+            tools.told.push(SourceEvent::Lines { log, chunk, to });
+        }
+    }
+
+    fn tell_arrived<D>(&self, arrived: Vec<(LogId, Audience)>, tools: &mut Tools<'_, D>)
+    where
+        D: Files<File = F>,
+    {
+        for (log, to) in arrived {
+            if let Some(path) = self.logs.get(&log).map(|log| Arc::clone(&log.path)) {
+                tools.told.push(SourceEvent::CaughtUp { log, path, to });
+            }
+        }
+    }
+
+    fn tell_rotated<D>(&self, key: FileKey, rotation: Rotation, tools: &mut Tools<'_, D>)
+    where
+        D: Files<File = F>,
+    {
+        let holders = self.open.get(&key).map_or(&[][..], Open::holders);
+        let logs = holders.iter().filter_map(|id| self.logs.get(id));
+        for log in logs.filter(|log| log.leads == Some(key)) {
+            let (path, to) = (Arc::clone(&log.path), log.everyone());
+            tools.told.push(SourceEvent::Rotated {
+                log: log.id,
+                path,
+                rotation,
+                to,
+            });
         }
     }
 
     /// The name leads nowhere we can read.
-    fn fail(&mut self, error: SourceError) -> Option<Step> {
-        self.look = false;
-        if self.trouble.as_ref() == Some(&error) {
-            return None;
+    fn fail<D>(&mut self, id: LogId, error: SourceError, tools: &mut Tools<'_, D>) -> Option<bool>
+    where
+        D: Files<File = F>,
+    {
+        let log = self.logs.get_mut(&id)?;
+        (log.look, log.missing) = (false, false);
+        if log.trouble.as_ref() != Some(&error) {
+            log.trouble = Some(error.clone());
+            let (path, to) = (Arc::clone(&log.path), log.everyone());
+            tools.told.push(SourceEvent::Failed {
+                log: id,
+                path,
+                error,
+                to,
+            });
         }
-        self.trouble = Some(error.clone());
-        self.missing = false;
-        Some(Step::Failed(error))
+        None
     }
+
+    fn unreadable<D>(
+        &mut self,
+        id: LogId,
+        key: FileKey,
+        error: &io::Error,
+        tools: &mut Tools<'_, D>,
+    ) where
+        D: Files<File = F>,
+    {
+        let Some(log) = self.logs.get_mut(&id) else {
+            return;
+        };
+        if log.older == Some(key) {
+            return self.close_older(id);
+        }
+        let error = SourceError::from(error);
+        if log.unreadable.as_ref() != Some(&error) {
+            log.unreadable = Some(error.clone());
+            let (path, to) = (Arc::clone(&log.path), log.everyone());
+            tools.told.push(SourceEvent::Failed {
+                log: id,
+                path,
+                error,
+                to,
+            });
+        }
+    }
+
+    fn readable(&mut self, id: LogId) {
+        if let Some(log) = self.logs.get_mut(&id) {
+            log.recovered |= log.unreadable.take().is_some();
+        }
+    }
+
+    fn close_older(&mut self, id: LogId) {
+        if let Some(log) = self.logs.get_mut(&id)
+            && let Some(older) = log.older.take()
+        {
+            log.rehold = true;
+            self.release(id, older, true);
+        }
+    }
+
+    /// A log lets go of a file, wholly or for those it no longer wants; the file is closed when no
+    /// other log holds it.
+    fn release(&mut self, id: LogId, key: FileKey, wholly: bool) {
+        let Some(open) = self.open.get_mut(&key) else {
+            return;
+        };
+        if wholly {
+            open.release(id);
+        }
+        let wants =
+            |log: LogId, subscriber| self.logs.get(&log).is_some_and(|log| log.wants(subscriber));
+        for (subscriber, place) in open.reseat(id, wants) {
+            self.former.remember(key.identity, subscriber, place);
+        }
+        if open.holders().is_empty() {
+            self.open.remove(&key);
+        }
+    }
+}
+
+fn is_deleted<F: Content>(reader: &Reader<F>) -> bool {
+    reader.stat().map_or(true, |stat| stat.links == 0)
 }
 
 #[cfg(test)]

@@ -116,18 +116,24 @@ impl Eye {
 
     /// What is told up to now.
     fn settle(&self) -> Vec<SourceEvent> {
-        self.marks.set(self.marks.get() + 1);
-        let mark = format!("{}\n", self.marks.get());
-        append(&self.mark.path().join("mark"), &mark);
         let mut events = Vec::new();
-        loop {
-            match self.next() {
-                SourceEvent::Lines { chunk, to, .. } if *to == [MARK] && chunk.text() == mark => {
-                    return events;
+        // Twice: the first mark may be read out of turn, if its log was about to be read anyway.
+        for _ in 0..2 {
+            self.marks.set(self.marks.get() + 1);
+            let mark = format!("{}\n", self.marks.get());
+            append(&self.mark.path().join("mark"), &mark);
+            loop {
+                match self.next() {
+                    SourceEvent::Lines { chunk, to, .. } if *to == [MARK] => {
+                        if chunk.text().ends_with(&mark) {
+                            break;
+                        }
+                    }
+                    event => events.push(event),
                 }
-                event => events.push(event),
             }
         }
+        events
     }
 }
 
@@ -271,7 +277,9 @@ fn who_comes_later_reads_what_the_others_have_had_and_nothing_twice() {
     expected.push("live".to_owned());
     expected.sort();
     assert!(lines == expected);
-    assert_eq!(kinds(&eye.settle()), ["CaughtUp"]);
+    let mut told = kinds(&eye.settle());
+    told.retain(|kind| kind != "CaughtUp");
+    assert!(told.is_empty(), "{told:?}");
 }
 
 #[test]
@@ -564,7 +572,8 @@ fn a_rotated_log_that_the_same_pattern_matches_is_not_read_twice() {
     let (mut seen, mut told) = (BTreeMap::new(), Vec::new());
     let mut next = 1;
     for turn in 0..30 {
-        if turn % 3 == 0 {
+        if turn % 2 == 0 {
+            told.extend(eye.settle());
             told.extend(eye.settle());
         }
         for number in (1..5).rev() {
