@@ -10,7 +10,7 @@ use super::{
     say, say_error,
 };
 use crate::config::{self, CommandLineOption, Config, Disk, Item, duration};
-use crate::protocol::{Value, render, render_error};
+use crate::protocol::{Charset, Value, render, render_error};
 
 /// How long to wait for an answer or a start, unless `--timeout` says otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -217,7 +217,7 @@ fn command(options: &Options, words: &[String], world: &mut World<'_>) -> u8 {
     let asked = Wire::connect(&socket, None).and_then(|mut wire| wire.ask(&command));
     match asked {
         Ok(answer) => {
-            say(world, &render(words, &answer));
+            say(world, &render(words, &answer, Charset::Utf8));
             0
         }
         Err(WireError::Refused(exception)) => {

@@ -1,6 +1,6 @@
 //! The one place that reads the clock; everything else is told what time it is.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::model::Time;
 
@@ -12,4 +12,16 @@ pub(super) fn now() -> Time {
         .duration_since(UNIX_EPOCH)
         .unwrap_or(Duration::ZERO);
     Time::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// A moment `after` from now on the clock that never jumps, for waiting.
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
+pub(super) fn deadline(after: Duration) -> Instant {
+    Instant::now() + after
+}
+
+/// How long until `deadline`; zero when it has passed.
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
+pub(super) fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
 }

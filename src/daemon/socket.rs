@@ -6,25 +6,35 @@
 use std::fmt;
 use std::fs;
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use nix::poll::{PollTimeout, poll};
+use nix::sys::socket::{Shutdown, getsockopt, shutdown, sockopt::PeerCredentials};
 use nix::unistd::Uid;
 
+use super::clock;
 use crate::protocol::frame::{CLOSE, END, Splitter};
 use crate::protocol::{Exception, Value, pickle};
 
-/// Clients at a time; more wait in the kernel's queue.
+/// Clients at a time; more wait in the kernel's queue until one has gone.
 const CLIENTS: usize = 128;
-/// How long a client may take over half a message.
+/// How long a client may take over one message, and over taking an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a client may be silent while others wait for its place.
+const SILENCE: Duration = Duration::from_secs(60);
+/// How long the end waits for answers that are under way.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Milliseconds until another try when the system has no descriptor or thread to spare.
+const SHORTAGE: u16 = 100;
+/// Room for a pickle's deepest nesting, unoptimised code included.
+const STACK: usize = 256 * 1024;
 
 /// An answer: what the command returned, or the exception it raised.
 pub(super) type Answer = Result<Value, Exception>;
@@ -33,7 +43,9 @@ pub(super) type Answer = Result<Value, Exception>;
 pub(super) struct Server {
     listener: UnixListener,
     path: PathBuf,
-    stopping: Arc<AtomicBool>,
+    /// Device and inode: whether the file at `path` is still ours.
+    file: (u64, u64),
+    hall: Arc<Hall>,
 }
 
 impl fmt::Debug for Server {
@@ -49,6 +61,8 @@ impl fmt::Debug for Server {
 pub enum BindError {
     /// Another server answers on it.
     Taken(PathBuf),
+    /// Something that is no socket is there; it is left alone.
+    NoSocket(PathBuf),
     Io(PathBuf, io::Error),
 }
 
@@ -61,6 +75,11 @@ impl fmt::Display for BindError {
                  socket with -s",
                 path.display()
             ),
+            Self::NoSocket(path) => write!(
+                f,
+                "{} is there and is no socket; move it away, or give another socket with -s",
+                path.display()
+            ),
             Self::Io(path, error) => write!(f, "cannot listen on {}: {error}", path.display()),
         }
     }
@@ -71,32 +90,26 @@ impl Server {
     /// tells that it was.
     ///
     /// # Errors
-    /// When another server listens there, or the file cannot be made.
+    /// When another server listens there, when what is there is no socket, or when the file cannot
+    /// be made.
     pub(super) fn bind(path: &Path) -> Result<(Self, bool), BindError> {
         let failed = |error| BindError::Io(path.to_owned(), error);
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(failed)?;
         }
-        let stale = match UnixStream::connect(path) {
-            Ok(_) => return Err(BindError::Taken(path.to_owned())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                fs::remove_file(path).map_err(failed)?;
-                true
-            }
-            Err(error) => return Err(failed(error)),
-        };
+        let stale = is_stale(path)?;
+        if stale {
+            fs::remove_file(path).map_err(failed)?;
+        }
         let listener = UnixListener::bind(path).map_err(failed)?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(failed)?;
-        let stopping = Arc::new(AtomicBool::new(false));
-        Ok((
-            Self {
-                listener,
-                path: path.to_owned(),
-                stopping,
-            },
-            stale,
-        ))
+        let server = Self {
+            listener,
+            path: path.to_owned(),
+            file: identity(path).map_err(failed)?,
+            hall: Arc::default(),
+        };
+        Ok((server, stale))
     }
 
     /// Serves from now on; `answer` is called for each command, on its connection's thread.
@@ -108,36 +121,17 @@ impl Server {
         answer: impl Fn(Value) -> Answer + Send + Sync + 'static,
     ) -> io::Result<()> {
         let listener = self.listener.try_clone()?;
-        let stopping = Arc::clone(&self.stopping);
-        let answer: Arc<dyn Fn(Value) -> Answer + Send + Sync> = Arc::new(answer);
-        let clients = Arc::new(AtomicUsize::new(0));
+        let hall = Arc::clone(&self.hall);
+        let answer: Arc<Respond> = Arc::new(answer);
         thread::Builder::new()
             .name("socket".into())
             .stack_size(64 * 1024)
             .spawn(move || {
-                for stream in listener.incoming() {
-                    if stopping.load(Ordering::Acquire) {
-                        return;
-                    }
-                    let Ok(stream) = stream else { continue };
-                    if clients.load(Ordering::Acquire) >= CLIENTS {
-                        // Dropped: the client sees the connection closed and may try again.
-                        continue;
-                    }
-                    clients.fetch_add(1, Ordering::AcqRel);
-                    let (answer, counted) = (Arc::clone(&answer), Arc::clone(&clients));
-                    let stopping = Arc::clone(&stopping);
-                    let serving = move || {
-                        // A connection that breaks is the client's business.
-                        let _ = converse(stream, &*answer, &stopping);
-                        counted.fetch_sub(1, Ordering::AcqRel);
-                    };
-                    let started = thread::Builder::new()
-                        .name("client".into())
-                        .stack_size(256 * 1024)
-                        .spawn(serving);
-                    if started.is_err() {
-                        clients.fetch_sub(1, Ordering::AcqRel);
+                while let Some(place) = Hall::place(&hall) {
+                    match listener.accept() {
+                        Ok((stream, _)) => welcome(stream, place, &answer),
+                        // Nothing else would keep this from being tried again without end.
+                        Err(_) => rest(),
                     }
                 }
             })?;
@@ -147,31 +141,169 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        self.hall.close();
+        // Wakes the accepting thread, which then ends; that a socket is not connected is no news.
+        let _ = shutdown(self.listener.as_raw_fd(), Shutdown::Both);
+        // The file may be gone, or be a successor's by now.
+        if identity(&self.path).is_ok_and(|file| file == self.file) {
+            let _ = fs::remove_file(&self.path);
+        }
+        self.hall.wait_for_answers(LAST_WORDS);
+    }
+}
+
+/// Whether a socket is there that nobody listens on.
+fn is_stale(path: &Path) -> Result<bool, BindError> {
+    let failed = |error| BindError::Io(path.to_owned(), error);
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(failed(error)),
+        // Connecting to an ordinary file is refused too, as if it were a dead server's.
+        Ok(there) if !there.file_type().is_socket() => {
+            return Err(BindError::NoSocket(path.to_owned()));
+        }
+        Ok(_) => {}
+    }
+    match UnixStream::connect(path).map_err(|error| (error.kind(), error)) {
+        Err((io::ErrorKind::ConnectionRefused, _)) => Ok(true),
+        Err((io::ErrorKind::NotFound, _)) => Ok(false),
+        // A queue that is full is somebody's.
+        Ok(_) | Err((io::ErrorKind::WouldBlock, _)) => Err(BindError::Taken(path.to_owned())),
+        Err((_, error)) => Err(failed(error)),
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
+}
+
+/// A moment's rest while the system is short of something.
+fn rest() {
+    // An interrupted rest is a shorter one.
+    let _ = poll(&mut [], PollTimeout::from(SHORTAGE));
+}
+
+type Respond = dyn Fn(Value) -> Answer + Send + Sync;
+
+/// Who is being served.
+#[derive(Default)]
+struct Hall {
+    crowd: Mutex<Crowd>,
+    /// Somebody left, an answer is out, or the end has come.
+    changed: Condvar,
+    stopping: AtomicBool,
+}
+
+#[derive(Default)]
+struct Crowd {
+    clients: usize,
+    /// Commands that are being carried out or whose answer is being written.
+    answers: usize,
+}
+
+impl Hall {
+    fn crowd(&self) -> std::sync::MutexGuard<'_, Crowd> {
+        self.crowd.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a free place; `None` at the end.
+    fn place(hall: &Arc<Self>) -> Option<Place> {
+        let mut crowd = hall
+            .changed
+            .wait_while(hall.crowd(), |crowd| {
+                crowd.clients >= CLIENTS && !hall.is_closed()
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        if hall.is_closed() {
+            return None;
+        }
+        crowd.clients += 1;
+        Some(Place(Arc::clone(hall)))
+    }
+
+    fn is_full(&self) -> bool {
+        self.crowd().clients >= CLIENTS
+    }
+
+    fn is_closed(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    fn close(&self) {
+        // Under the lock, so that nobody who has just looked falls asleep over it.
+        let _crowd = self.crowd();
         self.stopping.store(true, Ordering::Release);
-        // The connection wakes the accepting thread, which then ends; a file that is gone has
-        // nobody waiting on it.
-        let _ = UnixStream::connect(&self.path);
-        let _ = fs::remove_file(&self.path);
+        self.changed.notify_all();
+    }
+
+    fn wait_for_answers(&self, patience: Duration) {
+        let busy = |crowd: &mut Crowd| crowd.answers > 0;
+        // Whoever is not done by then is not waited for.
+        drop(
+            self.changed
+                .wait_timeout_while(self.crowd(), patience, busy),
+        );
+    }
+}
+
+/// A client's place, given back however its thread ends.
+struct Place(Arc<Hall>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.crowd().clients -= 1;
+        self.0.changed.notify_all();
+    }
+}
+
+/// An answer under way.
+struct Answering<'h>(&'h Hall);
+
+impl<'h> Answering<'h> {
+    fn begin(hall: &'h Hall) -> Self {
+        hall.crowd().answers += 1;
+        Self(hall)
+    }
+}
+
+impl Drop for Answering<'_> {
+    fn drop(&mut self) {
+        self.0.crowd().answers -= 1;
+        self.0.changed.notify_all();
+    }
+}
+
+/// A thread for a connection.
+fn welcome(stream: UnixStream, place: Place, answer: &Arc<Respond>) {
+    let answer = Arc::clone(answer);
+    let started = thread::Builder::new()
+        .name("client".into())
+        .stack_size(STACK)
+        .spawn(move || {
+            // A connection that breaks is the client's business.
+            let _ = converse(stream, &*answer, &place.0);
+        });
+    if started.is_err() {
+        rest();
     }
 }
 
 /// One connection from beginning to end.
-fn converse(
-    mut stream: UnixStream,
-    answer: &(dyn Fn(Value) -> Answer + Send + Sync),
-    stopping: &AtomicBool,
-) -> io::Result<()> {
+fn converse(mut stream: UnixStream, answer: &Respond, hall: &Hall) -> io::Result<()> {
     let peer = getsockopt(&stream.as_fd(), PeerCredentials).map_err(io::Error::from)?;
     let allowed = peer.uid() == 0 || peer.uid() == Uid::effective().as_raw();
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut splitter = Splitter::default();
     let mut buffer = vec![0; 8 * 1024];
+    let mut begun: Option<Instant> = None;
     loop {
         while let Some(message) = splitter.next_message() {
+            begun = None;
             if message == CLOSE {
                 return Ok(());
             }
-            let reply = if stopping.load(Ordering::Acquire) {
+            let _under_way = Answering::begin(hall);
+            let reply = if hall.is_closed() {
                 Value::list(["SHUTDOWN"])
             } else if allowed {
                 reply(&message, answer)
@@ -179,26 +311,47 @@ fn converse(
                 let denied = "only root may control this server";
                 failure(Exception::builtin("PermissionError", vec![denied.into()]))
             };
-            let mut bytes = pickle::encode(&reply);
-            bytes.extend(END);
-            stream.write_all(&bytes)?;
+            send(&mut stream, &reply)?;
         }
-        // Between messages a client may be silent as long as it likes.
-        stream.set_read_timeout(splitter.is_partial().then_some(PATIENCE))?;
-        let length = stream.read(&mut buffer)?;
-        if length == 0 {
-            return Ok(());
+        if splitter.is_partial() && begun.is_none() {
+            begun = Some(clock::deadline(PATIENCE));
         }
+        let length = match listen(&mut stream, &mut buffer, begun) {
+            Ok(0) => return Ok(()),
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            Err(_) if begun.is_some() => {
+                let late = format!("ERROR: no whole message in {} s", PATIENCE.as_secs());
+                return send(&mut stream, &Value::Str(late));
+            }
+            Err(_) if hall.is_full() => return Ok(()),
+            Err(_) => continue,
+        };
         if splitter.push(&buffer[..length]).is_err() {
-            let mut bytes = pickle::encode(&Value::str("ERROR: message too long"));
-            bytes.extend(END);
-            return stream.write_all(&bytes);
+            return send(&mut stream, &Value::str("ERROR: message too long"));
         }
     }
 }
 
+/// Reads on; `WouldBlock` when a message that has begun is late, or after a long silence.
+fn listen(stream: &mut UnixStream, buffer: &mut [u8], begun: Option<Instant>) -> io::Result<usize> {
+    let patience = begun.map_or(SILENCE, clock::left);
+    if patience.is_zero() {
+        return Err(io::ErrorKind::WouldBlock.into());
+    }
+    stream.set_read_timeout(Some(patience))?;
+    stream.read(buffer)
+}
+
+fn send(stream: &mut UnixStream, reply: &Value) -> io::Result<()> {
+    let mut bytes = pickle::encode(reply);
+    bytes.extend(END);
+    stream.write_all(&bytes)
+}
+
 /// The reply to one message; one that cannot be read is answered by bare text, as fail2ban does.
-fn reply(message: &[u8], answer: &(dyn Fn(Value) -> Answer + Send + Sync)) -> Value {
+fn reply(message: &[u8], answer: &Respond) -> Value {
     match pickle::decode(message) {
         Ok(command) => match answer(command) {
             Ok(value) => Value::Tuple(vec![0i64.into(), value]),

@@ -3,8 +3,17 @@
 //! A new command is a row here, a variant in `request.rs`, and its answer in the daemon's control
 //! module. Errors are the exceptions fail2ban raises, since clients show them.
 
-use super::request::{Change, Global, Query, Reload, Request, Stop, Unban};
-use super::value::{Exception, Value};
+mod parse;
+mod words;
+
+use super::exception::Exception;
+use super::request::{Change, Global, Query, Request, Stop, Unban};
+use super::value::Value;
+use parse::{add_log_path, reload, sleep};
+use words::{Words, plain};
+
+pub use parse::parse;
+pub use words::index_error;
 
 /// Where a command's words are looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,73 +39,6 @@ pub struct Command {
     /// Empty: understood, and not shown (clients use it among themselves).
     pub help: &'static str,
     parse: fn(&mut Words<'_>) -> Result<Request, Exception>,
-}
-
-/// The words behind a command, taken in turn.
-#[derive(Debug)]
-struct Words<'w> {
-    rest: &'w [Value],
-    jail: &'w str,
-}
-
-impl Words<'_> {
-    /// The next word as a value.
-    fn value(&mut self) -> Result<Value, Exception> {
-        let (first, rest) = self.rest.split_first().ok_or_else(index_error)?;
-        self.rest = rest;
-        Ok(first.clone())
-    }
-
-    /// The next word as text; numbers and truths as Python's `str` shows them.
-    fn text(&mut self) -> Result<String, Exception> {
-        self.value().map(|value| value.to_string())
-    }
-
-    fn texts(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.rest)
-            .iter()
-            .map(ToString::to_string)
-            .collect()
-    }
-
-    /// The next word where there is one.
-    fn optional(&mut self) -> Option<String> {
-        self.text().ok()
-    }
-
-    /// The next word as Python's `int()` reads it.
-    fn int(&mut self) -> Result<i64, Exception> {
-        match self.value()? {
-            Value::Int(number) => Ok(number),
-            Value::Bool(truth) => Ok(i64::from(truth)),
-            Value::Float(number) => Ok(number as i64),
-            other => {
-                let text = other.to_string();
-                text.trim().replace('_', "").parse().map_err(|_| {
-                    let message =
-                        format!("invalid literal for int() with base 10: {}", other.repr());
-                    Exception::builtin("ValueError", vec![message.into()])
-                })
-            }
-        }
-    }
-
-    fn change(&self, change: Change) -> Request {
-        Request::Set(self.jail.to_owned(), change)
-    }
-
-    fn query(&self, query: Query) -> Request {
-        Request::Get(self.jail.to_owned(), query)
-    }
-}
-
-/// Python's error for a word that is not there.
-pub fn index_error() -> Exception {
-    Exception::builtin("IndexError", vec!["list index out of range".into()])
-}
-
-fn plain(message: impl Into<String>) -> Exception {
-    Exception::builtin("Exception", vec![Value::Str(message.into())])
 }
 
 const fn row(
@@ -144,7 +86,7 @@ pub const COMMANDS: &[Command] = &[
         "reload",
         "[--restart] [--unban] [--if-exists] [JAIL|--all]",
         "read the configuration again; bans and failures are kept unless --unban or --restart",
-        parse_reload,
+        reload,
     ),
     row(
         Basic,
@@ -156,6 +98,9 @@ pub const COMMANDS: &[Command] = &[
                 return Ok(Request::Status);
             };
             let flavor = w.optional().unwrap_or_else(|| "basic".to_owned());
+            if !w.is_empty() {
+                return Err(plain("Invalid command (no status)"));
+            }
             Ok(if jail == "--all" {
                 Request::AllStatus { flavor }
             } else {
@@ -204,7 +149,7 @@ pub const COMMANDS: &[Command] = &[
         "echo",
         "[WORD ...]",
         "have the server repeat words",
-        |w| Ok(Request::Echo(std::mem::take(&mut w.rest).to_vec())),
+        |w| Ok(Request::Echo(w.values())),
     ),
     row(Basic, "flushlogs", "", "reopen the log file", |_| {
         Ok(Request::FlushLogs)
@@ -225,22 +170,7 @@ pub const COMMANDS: &[Command] = &[
             })
         },
     ),
-    row(Basic, "sleep", "SECONDS", "", |w| {
-        let value = w.value()?;
-        match &value {
-            Value::Int(seconds) => Ok(Request::Sleep(*seconds as f64)),
-            Value::Float(seconds) => Ok(Request::Sleep(*seconds)),
-            _ => value
-                .to_string()
-                .trim()
-                .parse()
-                .map(Request::Sleep)
-                .map_err(|_| {
-                    let message = format!("could not convert string to float: {}", value.repr());
-                    Exception::builtin("ValueError", vec![message.into()])
-                }),
-        }
-    }),
+    row(Basic, "sleep", "SECONDS", "", sleep),
     row(Basic, "server-status", "", "", |_| {
         Ok(Request::ServerStatus)
     }),
@@ -386,7 +316,7 @@ pub const COMMANDS: &[Command] = &[
         "addlogpath",
         "FILE [tail|head]",
         "watch a log from its end, or from where it matters",
-        parse_add_log_path,
+        add_log_path,
     ),
     row(SetJail, "dellogpath", "FILE", "watch a log no more", |w| {
         Ok(Change::DelLogPath(w.text()?)).map(|c| w.change(c))
@@ -554,10 +484,10 @@ pub const COMMANDS: &[Command] = &[
     row(
         SetJail,
         "action",
-        "ACTION PROPERTY VALUE",
-        "change an action",
+        "ACTION PROPERTY|METHOD [VALUE|JSON]",
+        "change an action, or call one of its methods",
         |w| {
-            let (action, property, value) = (w.text()?, w.text()?, w.value()?);
+            let (action, property, value) = (w.text()?, w.text()?, w.value().ok());
             let properties = vec![(property, value)];
             Ok(w.change(Change::Action { action, properties }))
         },
@@ -568,9 +498,8 @@ pub const COMMANDS: &[Command] = &[
         "[ADDRESS ...]",
         "who is banned; or whether each address is",
         |w| {
-            Ok(w.query(Query::Banned(
-                w.rest.iter().map(ToString::to_string).collect(),
-            )))
+            let ids = w.texts();
+            Ok(w.query(Query::Banned(ids)))
         },
     ),
     row(
@@ -706,283 +635,5 @@ pub const COMMANDS: &[Command] = &[
     ),
 ];
 
-/// Reads a command.
-///
-/// # Errors
-/// The exception fail2ban answers with: `IndexError` for a missing word, `Invalid command …` for an
-/// unknown one.
-pub fn parse(command: &Value) -> Result<Request, Exception> {
-    let words = command.items().ok_or_else(|| plain("Invalid command"))?;
-    let (first, rest) = words.split_first().ok_or_else(index_error)?;
-    let first = first.to_string();
-    match first.as_str() {
-        "set" => parse_set(rest),
-        "get" => parse_get(rest),
-        "multi-set" => parse_multi_set(rest),
-        word => match find(Basic, word) {
-            Some(row) => (row.parse)(&mut Words { rest, jail: "" }),
-            None => Err(plain("Invalid command")),
-        },
-    }
-}
-
-fn find(scope: Scope, word: &str) -> Option<&'static Command> {
-    COMMANDS
-        .iter()
-        .find(|row| row.scope == scope && row.word == word)
-}
-
-fn parse_set(words: &[Value]) -> Result<Request, Exception> {
-    let (name, rest) = words.split_first().ok_or_else(index_error)?;
-    let name = name.to_string();
-    if let Some(row) = find(SetGlobal, &name) {
-        return (row.parse)(&mut Words { rest, jail: "" });
-    }
-    let (word, rest) = rest.split_first().ok_or_else(index_error)?;
-    let word = word.to_string();
-    let mut words = Words { rest, jail: &name };
-    if let Some(row) = find(SetJail, &word) {
-        return (row.parse)(&mut words);
-    }
-    if let Some(extra) = word.strip_prefix("bantime.") {
-        let change = Change::BanTimeExtra(extra.to_owned(), words.text()?);
-        return Ok(words.change(change));
-    }
-    let shown = Value::Str(word).repr();
-    Err(plain(format!(
-        "Invalid command {shown} (no set action or not yet implemented)"
-    )))
-}
-
-fn parse_get(words: &[Value]) -> Result<Request, Exception> {
-    let (name, rest) = words.split_first().ok_or_else(index_error)?;
-    let name = name.to_string();
-    if let Some(row) = find(GetGlobal, &name) {
-        return (row.parse)(&mut Words { rest, jail: "" });
-    }
-    let (word, rest) = rest.split_first().ok_or_else(index_error)?;
-    let word = word.to_string();
-    let mut words = Words { rest, jail: &name };
-    if let Some(row) = find(GetJail, &word) {
-        return (row.parse)(&mut words);
-    }
-    match word.strip_prefix("bantime.") {
-        Some(extra) => Ok(words.query(Query::BanTimeExtra(extra.to_owned()))),
-        None => Err(plain(
-            "Invalid command (no get action or not yet implemented)",
-        )),
-    }
-}
-
-/// `multi-set JAIL addfailregex [..]` and `multi-set JAIL action ACTION [[key, value], …]`.
-fn parse_multi_set(words: &[Value]) -> Result<Request, Exception> {
-    let [jail, word, rest @ ..] = words else {
-        return Err(index_error());
-    };
-    let jail = jail.to_string();
-    let texts = |value: Option<&Value>| -> Result<Vec<String>, Exception> {
-        let items = value
-            .ok_or_else(index_error)?
-            .items()
-            .ok_or_else(|| plain("Invalid command"))?;
-        Ok(items.iter().map(ToString::to_string).collect())
-    };
-    let change = match word.to_string().as_str() {
-        "addfailregex" => Change::AddFailRegex(texts(rest.first())?),
-        "addignoreregex" => Change::AddIgnoreRegex(texts(rest.first())?),
-        "action" => {
-            let [action, pairs, ..] = rest else {
-                return Err(index_error());
-            };
-            let pairs = pairs.items().ok_or_else(|| plain("Invalid command"))?;
-            let mut properties = Vec::with_capacity(pairs.len());
-            for pair in pairs {
-                match pair.items() {
-                    Some([key, value, ..]) => properties.push((key.to_string(), value.clone())),
-                    _ => return Err(index_error()),
-                }
-            }
-            Change::Action {
-                action: action.to_string(),
-                properties,
-            }
-        }
-        // Everything else is an ordinary `set`.
-        _ => return parse_set(words),
-    };
-    Ok(Request::MultiSet(jail, vec![change]))
-}
-
-/// The wire form is `[JAIL|--all, [OPTIONS], [STREAM]]`; typed by hand, options come first.
-fn parse_reload(words: &mut Words<'_>) -> Result<Request, Exception> {
-    let mut reload = Reload::default();
-    let mut option = |word: &str| match word {
-        "--all" => true,
-        "--restart" => {
-            reload.restart = true;
-            true
-        }
-        "--unban" => {
-            reload.unban = true;
-            true
-        }
-        "--if-exists" => {
-            reload.if_exists = true;
-            true
-        }
-        _ => false,
-    };
-    let mut jail = None;
-    let mut stream = Vec::new();
-    let mut lists = 0;
-    for word in std::mem::take(&mut words.rest) {
-        match word.items() {
-            Some(items) => {
-                lists += 1;
-                // The options' list comes before the stream; what it holds are words.
-                if lists == 1 && items.iter().all(|item| item.as_str().is_some()) {
-                    items.iter().filter_map(Value::as_str).for_each(|word| {
-                        option(word);
-                    });
-                } else {
-                    stream = items.to_vec();
-                }
-            }
-            None => {
-                let word = word.to_string();
-                if !option(&word) {
-                    jail = Some(word);
-                }
-            }
-        }
-    }
-    reload.jail = jail;
-    reload.stream = stream;
-    Ok(Request::Reload(reload))
-}
-
-fn parse_add_log_path(words: &mut Words<'_>) -> Result<Request, Exception> {
-    let path = words.text()?;
-    let mode = words.optional();
-    if !words.rest.is_empty() {
-        let message = "Only one file can be added at a time";
-        return Err(Exception::builtin("ValueError", vec![message.into()]));
-    }
-    let tail = match mode.as_deref().map(str::to_lowercase).as_deref() {
-        Some("tail") => true,
-        None | Some("head") => false,
-        Some(_) => {
-            let message = "File option must be 'head' or 'tail'";
-            return Err(Exception::builtin("ValueError", vec![message.into()]));
-        }
-    };
-    Ok(words.change(Change::AddLogPath { path, tail }))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn asked(words: &[&str]) -> Result<Request, String> {
-        parse(&Value::list(words.iter().copied())).map_err(|e| Value::Exception(e).repr())
-    }
-
-    #[test]
-    fn no_command_is_listed_twice() {
-        for (place, row) in COMMANDS.iter().enumerate() {
-            let twin = COMMANDS[..place]
-                .iter()
-                .find(|r| r.scope == row.scope && r.word == row.word);
-            assert!(twin.is_none(), "{:?} {}", row.scope, row.word);
-        }
-    }
-
-    #[test]
-    fn what_is_shown_says_what_it_does_in_one_line() {
-        for row in COMMANDS.iter().filter(|row| !row.help.is_empty()) {
-            assert!(
-                !row.help.contains('\n') && !row.help.ends_with('.'),
-                "{}",
-                row.word
-            );
-            assert!(
-                row.help.chars().next().is_some_and(char::is_lowercase),
-                "{}",
-                row.word
-            );
-        }
-    }
-
-    #[test]
-    fn words_become_requests() {
-        assert_eq!(asked(&["status"]), Ok(Request::Status));
-        assert_eq!(
-            asked(&["status", "sshd"]),
-            Ok(Request::JailStatus {
-                jail: "sshd".into(),
-                flavor: "basic".into()
-            })
-        );
-        assert_eq!(
-            asked(&["set", "loglevel", "DEBUG"]),
-            Ok(Request::SetGlobal(Global::LogLevel, "DEBUG".into()))
-        );
-        assert_eq!(
-            asked(&["set", "sshd", "maxretry", "3"]),
-            Ok(Request::Set("sshd".into(), Change::MaxRetry(3)))
-        );
-        assert_eq!(
-            asked(&["get", "sshd", "bantime.factor"]),
-            Ok(Request::Get(
-                "sshd".into(),
-                Query::BanTimeExtra("factor".into())
-            ))
-        );
-        assert_eq!(asked(&["stop", "--all"]), Ok(Request::Stop(Stop::AllJails)));
-        assert_eq!(
-            asked(&["reload", "--unban", "sshd"]),
-            Ok(Request::Reload(Reload {
-                jail: Some("sshd".into()),
-                unban: true,
-                ..Reload::default()
-            }))
-        );
-    }
-
-    #[test]
-    fn a_reload_over_the_wire_carries_its_stream() {
-        let stream = Value::List(vec![Value::list(["start", "sshd"])]);
-        let command = Value::List(vec![
-            "reload".into(),
-            "--all".into(),
-            Value::list(["--restart"]),
-            stream,
-        ]);
-        let Ok(Request::Reload(reload)) = parse(&command) else {
-            panic!("no reload")
-        };
-        assert!(reload.restart && reload.jail.is_none());
-        assert_eq!(reload.stream.len(), 1);
-    }
-
-    #[test]
-    fn errors_are_fail2bans_exceptions() {
-        assert_eq!(
-            asked(&[]),
-            Err("IndexError('list index out of range')".into())
-        );
-        assert_eq!(asked(&["foo"]), Err("Exception('Invalid command')".into()));
-        assert_eq!(
-            asked(&["get", "sshd"]),
-            Err("IndexError('list index out of range')".into())
-        );
-        assert_eq!(
-            asked(&["get", "sshd", "foo"]),
-            Err("Exception('Invalid command (no get action or not yet implemented)')".into())
-        );
-        assert_eq!(
-            asked(&["set", "sshd", "maxretry", "x"]),
-            Err("ValueError(\"invalid literal for int() with base 10: 'x'\")".into())
-        );
-    }
-}
+mod tests;

@@ -4,13 +4,16 @@
 //! [`Value`]s, and a list of words is a command. Pure: bytes and values in, values and text out.
 
 mod commands;
+mod exception;
 pub mod frame;
 pub mod pickle;
 mod render;
 mod request;
+mod unicode;
 mod value;
 
 pub use commands::{COMMANDS, Command, Scope, index_error, parse};
-pub use render::{render, render_error};
+pub use exception::Exception;
+pub use render::{Charset, render, render_error};
 pub use request::{Change, Global, Query, Reload, Request, Stop, Unban};
-pub use value::{Exception, Value};
+pub use value::Value;

@@ -1,13 +1,24 @@
 //! An answer as text: what fail2ban's client prints, byte for byte, since scripts grep it.
 
-use super::value::{Exception, Value};
+use super::exception::Exception;
+use super::value::Value;
+
+mod table;
+
+/// What the terminal can show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Charset {
+    #[default]
+    Utf8,
+    Ascii,
+}
 
 /// The text for a command's answer, without the final newline.
 ///
 /// Where an answer does not have the shape its command promises, its `repr` is shown.
-pub fn render(command: &[String], answer: &Value) -> String {
+pub fn render(command: &[String], answer: &Value, charset: Charset) -> String {
     let words: Vec<&str> = command.iter().map(String::as_str).collect();
-    special(&words, answer).unwrap_or_else(|| answer.to_string())
+    special(&words, answer, charset).unwrap_or_else(|| answer.to_string())
 }
 
 /// The text for a command that failed.
@@ -26,7 +37,7 @@ pub fn render_error(exception: &Exception) -> String {
 }
 
 /// `None`: the answer speaks for itself.
-fn special(words: &[&str], answer: &Value) -> Option<String> {
+fn special(words: &[&str], answer: &Value, charset: Charset) -> Option<String> {
     let text = || answer.as_str();
     match words {
         ["ping", ..] => Some(format!("Server replied: {}", text()?)),
@@ -36,9 +47,23 @@ fn special(words: &[&str], answer: &Value) -> Option<String> {
         ["add", ..] => Some(format!("Added jail {}", text()?)),
         ["flushlogs", ..] => Some(format!("logs: {}", text()?)),
         ["echo", ..] => Some(joined(answer.items()?, " ")),
+        ["stats" | "statistics", ..] => table::statistics(answer, charset),
         ["status"] => status(answer),
+        // fail2ban's own client stumbles over these two.
+        ["status", "--all", "stats"] => {
+            let (jails, _) = answer.items()?.split_last()?;
+            table::statistics(jails, charset)
+        }
+        ["status", jail, "stats"] => {
+            let row = vec![((*jail).into(), answer.clone())];
+            table::statistics(&Value::Dict(row), charset)
+        }
         ["status", "--all", ..] => all_status(answer),
-        ["status", jail, ..] => jail_status(jail, answer),
+        ["status", jail, ..] => {
+            let mut out = format!("Status for the jail: {jail}");
+            jail_status(&mut out, "", answer)?;
+            Some(out)
+        }
         [_, "syslogsocket", ..] => Some(format!("Current syslog socket is:\n`- {}", text()?)),
         [_, "logtarget", ..] => Some(format!("Current logging target is:\n`- {}", text()?)),
         [_, "loglevel", ..] => Some(format!("Current logging level is {}", level(answer).repr())),
@@ -158,20 +183,23 @@ fn listed(heading: &str, items: &[Value], label: impl Fn(usize) -> String) -> St
 
 /// Numbers of Python's logging by their names.
 fn level(answer: &Value) -> Value {
-    let name = match answer {
-        Value::Int(50) => "CRITICAL",
-        Value::Int(40) => "ERROR",
-        Value::Int(30) => "WARNING",
-        Value::Int(25) => "NOTICE",
-        Value::Int(20) => "INFO",
-        Value::Int(18) => "MSG",
-        Value::Int(10) => "DEBUG",
-        Value::Int(7) => "TRACEDEBUG",
-        Value::Int(5) => "HEAVYDEBUG",
-        Value::Int(other) => return Value::Str(format!("Level {other}")),
-        other => return other.clone(),
+    let Value::Int(number) = answer else {
+        return answer.clone();
     };
-    name.into()
+    match number {
+        0 => "NOTSET".into(),
+        5 => "HEAVY".into(),
+        7 => "TRACE".into(),
+        10 => "DEBUG".into(),
+        18 => "MSG".into(),
+        20 => "INFO".into(),
+        25 => "NOTICE".into(),
+        30 => "WARNING".into(),
+        40 => "ERROR".into(),
+        50 => "CRITICAL".into(),
+        1..50 => Value::Str(format!("#{number:02}-Lev.")),
+        _ => Value::Str(format!("Level {number}")),
+    }
 }
 
 /// A pair of a name and what it names.
@@ -189,130 +217,58 @@ fn shown(value: &Value) -> String {
     }
 }
 
+/// How the branches of a tree begin, and what stands below each.
+const BRANCH: (&str, &str) = ("|-", "|  ");
+const LAST: (&str, &str) = ("`-", "   ");
+
+fn branch(is_last: bool) -> (&'static str, &'static str) {
+    if is_last { LAST } else { BRANCH }
+}
+
 fn status(answer: &Value) -> Option<String> {
     let mut out = "Status".to_owned();
-    let lines = answer.items()?;
+    lines(&mut out, "", answer.items()?, false)?;
+    Some(out)
+}
+
+/// Names and what they name; `more` says that the last one is not the tree's last.
+fn lines(out: &mut String, stem: &str, lines: &[Value], more: bool) -> Option<()> {
     for (place, line) in lines.iter().enumerate() {
         let (name, value) = pair(line)?;
-        let branch = if place + 1 == lines.len() { "`-" } else { "|-" };
-        out.push_str(&format!("\n{branch} {name}:\t{}", shown(value)));
+        let (sign, _) = branch(place + 1 == lines.len() && !more);
+        out.push_str(&format!("\n{stem}{sign} {name}:\t{}", shown(value)));
     }
-    Some(out)
+    Some(())
 }
 
-fn jail_status(jail: &str, answer: &Value) -> Option<String> {
-    let mut out = format!("Status for the jail: {jail}");
+fn jail_status(out: &mut String, stem: &str, answer: &Value) -> Option<()> {
     let groups = answer.items()?;
     for (place, group) in groups.iter().enumerate() {
-        let (name, lines) = pair(group)?;
-        let last = place + 1 == groups.len();
-        out.push_str(&format!("\n{} {name}", if last { "`-" } else { "|-" }));
-        let stem = if last { "   " } else { "|  " };
-        let lines = lines.items()?;
-        for (place, line) in lines.iter().enumerate() {
-            let (name, value) = pair(line)?;
-            let branch = if place + 1 == lines.len() { "`-" } else { "|-" };
-            out.push_str(&format!("\n{stem}{branch} {name}:\t{}", shown(value)));
-        }
+        let (name, values) = pair(group)?;
+        let (sign, below) = branch(place + 1 == groups.len());
+        out.push_str(&format!("\n{stem}{sign} {name}"));
+        lines(out, &format!("{stem}{below}"), values.items()?, false)?;
     }
-    Some(out)
+    Some(())
 }
 
-/// The overview, then each jail's status.
+/// The overview, and below it each jail's status.
 fn all_status(answer: &Value) -> Option<String> {
     let (Value::Dict(jails), overview) = answer.items()?.split_last()? else {
         return None;
     };
-    let mut out = status(&Value::List(overview.to_vec()))?;
-    for (jail, answer) in jails {
-        out.push('\n');
-        out.push_str(&jail_status(&jail.to_string(), answer)?);
+    let mut out = "Status".to_owned();
+    lines(&mut out, "", overview, !jails.is_empty())?;
+    for (place, (jail, answer)) in jails.iter().enumerate() {
+        if place == 0 {
+            out.push_str("\n`- Status for the jails:");
+        }
+        let (sign, below) = branch(place + 1 == jails.len());
+        out.push_str(&format!("\n   {sign} Jail: {jail}"));
+        jail_status(&mut out, &format!("   {below}"), answer)?;
     }
     Some(out)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shown(words: &[&str], answer: &Value) -> String {
-        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        render(&words, answer)
-    }
-
-    fn pairs(entries: &[(&str, Value)]) -> Value {
-        let pair =
-            |(name, value): &(&str, Value)| Value::Tuple(vec![(*name).into(), value.clone()]);
-        Value::List(entries.iter().map(pair).collect())
-    }
-
-    #[test]
-    fn the_status_is_a_tree_with_tabs() {
-        let answer = pairs(&[
-            ("Number of jail", 2i64.into()),
-            ("Jail list", "sshd, web".into()),
-        ]);
-        assert_eq!(
-            shown(&["status"], &answer),
-            "Status\n|- Number of jail:\t2\n`- Jail list:\tsshd, web"
-        );
-    }
-
-    #[test]
-    fn a_jails_status_has_two_branches() {
-        let answer = pairs(&[
-            (
-                "Filter",
-                pairs(&[
-                    ("Currently failed", 0i64.into()),
-                    ("Total failed", 3i64.into()),
-                    ("File list", Value::list(["/var/log/auth.log"])),
-                ]),
-            ),
-            (
-                "Actions",
-                pairs(&[
-                    ("Currently banned", 1i64.into()),
-                    ("Total banned", 1i64.into()),
-                    ("Banned IP list", Value::list(["192.0.2.5", "192.0.2.6"])),
-                ]),
-            ),
-        ]);
-        let expected = "Status for the jail: sshd\n\
-            |- Filter\n\
-            |  |- Currently failed:\t0\n\
-            |  |- Total failed:\t3\n\
-            |  `- File list:\t/var/log/auth.log\n\
-            `- Actions\n   \
-               |- Currently banned:\t1\n   \
-               |- Total banned:\t1\n   \
-               `- Banned IP list:\t192.0.2.5 192.0.2.6";
-        assert_eq!(shown(&["status", "sshd"], &answer), expected);
-    }
-
-    #[test]
-    fn errors_are_sentences() {
-        let unknown = Exception {
-            module: "fail2ban.exceptions".into(),
-            class: "UnknownJailException".into(),
-            args: vec!["nope".into()],
-        };
-        assert_eq!(
-            render_error(&unknown),
-            "Sorry but the jail 'nope' does not exist"
-        );
-        let plain = Exception::builtin("Exception", vec!["Invalid command".into()]);
-        assert_eq!(render_error(&plain), "Invalid command");
-    }
-
-    #[test]
-    fn what_has_no_form_of_its_own_is_shown_as_python_shows_it() {
-        let banned = Value::list([Value::Dict(vec![(
-            "sshd".into(),
-            Value::list(["192.0.2.5"]),
-        )])]);
-        assert_eq!(shown(&["banned"], &banned), "[{'sshd': ['192.0.2.5']}]");
-        assert_eq!(shown(&["get", "sshd", "bantime"], &600i64.into()), "600");
-        assert_eq!(shown(&["status", "sshd"], &Value::None), "None");
-    }
-}
+mod tests;

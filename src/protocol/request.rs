@@ -1,5 +1,7 @@
 //! Commands as data: what a list of words asks for.
 
+mod command;
+
 use super::value::Value;
 
 /// One command.
@@ -170,7 +172,8 @@ pub enum Change {
     DelAction(String),
     Action {
         action: String,
-        /// Properties and values; one for `set`, several for `multi-set`.
-        properties: Vec<(String, Value)>,
+        /// Properties and their values, or methods and their arguments as JSON, of which there may
+        /// be none; one for `set`, several for `multi-set`.
+        properties: Vec<(String, Option<Value>)>,
     },
 }

@@ -2,6 +2,9 @@
 
 use std::fmt::{self, Write as _};
 
+use super::exception::Exception;
+use super::unicode::is_printable;
+
 /// A plain Python value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -19,15 +22,6 @@ pub enum Value {
     Set(Vec<Value>),
     /// An exception: the class's name with its module, and its arguments.
     Exception(Exception),
-}
-
-/// A Python exception as data.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Exception {
-    /// `builtins` or another module.
-    pub module: String,
-    pub class: String,
-    pub args: Vec<Value>,
 }
 
 impl Value {
@@ -109,32 +103,6 @@ impl fmt::Display for Value {
     }
 }
 
-impl Exception {
-    pub fn builtin(class: &str, args: Vec<Value>) -> Self {
-        Self {
-            module: "builtins".to_owned(),
-            class: class.to_owned(),
-            args,
-        }
-    }
-}
-
-/// As Python's `str` of an exception: one argument bare, several as their tuple.
-impl fmt::Display for Exception {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.class.as_str(), self.args.as_slice()) {
-            (_, []) => Ok(()),
-            // A KeyError shows its key as it would be written.
-            ("KeyError", [key]) => f.write_str(&key.repr()),
-            (_, [only]) => only.fmt(f),
-            ("FileNotFoundError" | "OSError" | "PermissionError", [number, text]) => {
-                write!(f, "[Errno {number}] {text}")
-            }
-            (_, several) => f.write_str(&Value::Tuple(several.to_vec()).repr()),
-        }
-    }
-}
-
 fn write_repr(out: &mut String, value: &Value) {
     match value {
         Value::None => out.push_str("None"),
@@ -165,7 +133,7 @@ fn write_repr(out: &mut String, value: &Value) {
         }
         Value::Exception(exception) => {
             out.push_str(&exception.class);
-            write_items(out, "(", &exception.args, ")");
+            write_items(out, "(", &exception.args(), ")");
         }
     }
 }
@@ -225,7 +193,7 @@ fn write_str(out: &mut String, text: &str) {
                 out.push('\\');
                 out.push(c);
             }
-            c if printable(c) => out.push(c),
+            c if is_printable(c) => out.push(c),
             c => {
                 let code = u32::from(c);
                 let _ = match code {
@@ -237,17 +205,6 @@ fn write_str(out: &mut String, text: &str) {
         }
     }
     out.push(quote);
-}
-
-/// Near enough to Python's `str.isprintable`: controls, separators other than the space, format
-/// characters and private or unassigned ranges are escaped.
-fn printable(c: char) -> bool {
-    !c.is_control()
-        && (c == ' ' || !c.is_whitespace())
-        && !matches!(u32::from(c),
-            0xad | 0x600..=0x605 | 0x61c | 0x6dd | 0x70f | 0x180e | 0x200b..=0x200f
-            | 0x2028..=0x202e | 0x2060..=0x206f | 0xe000..=0xf8ff | 0xfeff | 0xfff0..=0xfffb
-            | 0xfffe..=0xffff | 0xe0000..=0x10_ffff)
 }
 
 fn write_bytes(out: &mut String, bytes: &[u8]) {
@@ -286,7 +243,10 @@ mod tests {
         let cases = [
             (Value::str("it's"), r#""it's""#),
             (Value::str("a'b\"c"), r#"'a\'b"c'"#),
-            (Value::str("tab\tnul\0é\u{200b}"), r"'tab\tnul\x00é\u200b'"),
+            (
+                Value::str("tab\tnul\0é\u{200b}\u{85}\u{a0}\u{10ffff}"),
+                r"'tab\tnul\x00é\u200b\x85\xa0\U0010ffff'",
+            ),
             (Value::Float(600.0), "600.0"),
             (Value::Float(2_629_800.5), "2629800.5"),
             (Value::Float(1e16), "1e+16"),
@@ -303,18 +263,5 @@ mod tests {
         for (value, expected) in cases {
             assert_eq!(value.repr(), expected);
         }
-    }
-
-    #[test]
-    fn exceptions_read_as_python_prints_them() {
-        let missing = Exception::builtin(
-            "FileNotFoundError",
-            vec![2i64.into(), "No such file or directory".into()],
-        );
-        assert_eq!(missing.to_string(), "[Errno 2] No such file or directory");
-        assert_eq!(
-            Exception::builtin("Exception", vec!["x".into()]).to_string(),
-            "x"
-        );
     }
 }

@@ -121,3 +121,112 @@ fn a_server_that_stops_says_so() {
         Value::list(["SHUTDOWN"])
     );
 }
+
+#[test]
+fn what_is_no_socket_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("passwd");
+    fs::write(&path, "precious").unwrap();
+    assert!(matches!(Server::bind(&path), Err(BindError::NoSocket(_))));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+}
+
+#[test]
+fn a_successors_socket_survives_its_predecessor() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, path) = serving(folder.path());
+    fs::remove_file(&path).unwrap();
+    let (successor, _) = Server::bind(&path).unwrap();
+    drop(server);
+    assert!(path.exists(), "the file is the successor's");
+    drop(successor);
+    assert!(!path.exists());
+}
+
+#[test]
+fn more_clients_than_places_are_served_in_turn() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_server, path) = serving(folder.path());
+    let mut early: Vec<UnixStream> = (0..CLIENTS)
+        .map(|_| UnixStream::connect(&path).unwrap())
+        .collect();
+    let ping = pickle::encode(&Value::list(["ping"]));
+    early.iter_mut().for_each(|stream| drop(ask(stream, &ping)));
+    let mut late = UnixStream::connect(&path).unwrap();
+    late.write_all(&[&ping, END].concat()).unwrap();
+    drop(early.pop());
+    assert!(hear(&mut late).items().is_some());
+}
+
+#[test]
+fn a_command_that_panics_costs_one_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sock");
+    let (server, _) = Server::bind(&path).unwrap();
+    server
+        .serve(|command| {
+            assert_ne!(command, Value::str("panic"));
+            Ok(Value::None)
+        })
+        .unwrap();
+    for _ in 0..=CLIENTS {
+        let mut stream = UnixStream::connect(&path).unwrap();
+        let message = pickle::encode(&Value::str("panic"));
+        stream.write_all(&[&message, END].concat()).unwrap();
+        assert_eq!(stream.read(&mut [0; 8]).unwrap(), 0, "hung up");
+    }
+    let mut stream = UnixStream::connect(&path).unwrap();
+    let fine = Value::Tuple(vec![0i64.into(), Value::None]);
+    assert_eq!(ask(&mut stream, &pickle::encode(&Value::None)), fine);
+}
+
+#[test]
+fn an_answer_under_way_is_written_before_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sock");
+    let (server, _) = Server::bind(&path).unwrap();
+    let (begun, has_begun) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel();
+    let may_go_on = Mutex::new(may_go_on);
+    server
+        .serve(move |_| {
+            begun.send(()).unwrap();
+            may_go_on.lock().unwrap().recv().unwrap();
+            Ok("done".into())
+        })
+        .unwrap();
+    let mut stream = UnixStream::connect(&path).unwrap();
+    let message = pickle::encode(&Value::list(["stop"]));
+    stream.write_all(&[&message, END].concat()).unwrap();
+    has_begun.recv().unwrap();
+    let hall = Arc::clone(&server.hall);
+    let end = thread::spawn(move || drop(server));
+    // The end has begun; only now is the answer there.
+    let closed = |_: &mut Crowd| !hall.is_closed();
+    drop(hall.changed.wait_while(hall.crowd(), closed).unwrap());
+    go_on.send(()).unwrap();
+    end.join().unwrap();
+    assert_eq!(hall.crowd().answers, 0, "the end waited for the answer");
+    let done = Value::Tuple(vec![0i64.into(), "done".into()]);
+    assert_eq!(hear(&mut stream), done);
+}
+
+#[test]
+fn many_clients_at_once_each_get_their_own_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_server, path) = serving(folder.path());
+    thread::scope(|scope| {
+        for client in 0..100i64 {
+            let path = &path;
+            scope.spawn(move || {
+                let mut stream = UnixStream::connect(path).unwrap();
+                for turn in 0..10i64 {
+                    let command = Value::list([client, turn]);
+                    let heard = Value::Tuple(vec!["heard".into(), command.clone()]);
+                    let expected = Value::Tuple(vec![0i64.into(), heard]);
+                    assert_eq!(ask(&mut stream, &pickle::encode(&command)), expected);
+                }
+            });
+        }
+    });
+}

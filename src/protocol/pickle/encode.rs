@@ -1,6 +1,6 @@
 //! Writing: protocol 2, which every Python 3 reads.
 
-use crate::protocol::value::{Exception, Value};
+use crate::protocol::{Exception, Value};
 
 /// A value as a pickle.
 pub fn encode(value: &Value) -> Vec<u8> {

@@ -1,5 +1,5 @@
 use super::{PickleError, decode, encode};
-use crate::protocol::value::{Exception, Value};
+use crate::protocol::{Exception, Value};
 use proptest::prelude::*;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -104,19 +104,105 @@ fn nothing_but_data_is_ever_made() {
 }
 
 #[test]
+fn what_is_shared_is_there_wherever_it_is_referred_to() {
+    let shared = "x = []; y = {}; v = [x, x, (x, y), y, {'a': x, 'b': y}]; x.append(1); y['k'] = x";
+    let one = || Value::list([1i64]);
+    let entry = || Value::Dict(vec![("k".into(), one())]);
+    let expected = Value::List(vec![
+        one(),
+        one(),
+        Value::Tuple(vec![one(), entry()]),
+        entry(),
+        Value::Dict(vec![("a".into(), one()), ("b".into(), entry())]),
+    ]);
+    for protocol in 0..=5 {
+        let script = format!(
+            "import pickle,sys; {shared}; sys.stdout.buffer.write(pickle.dumps(v, {protocol}))"
+        );
+        assert_eq!(
+            decode(&python(&script, b"")).unwrap(),
+            expected,
+            "protocol {protocol}"
+        );
+    }
+}
+
+#[test]
+fn classes_that_stand_for_data_are_data() {
+    let script = "import pickle,sys,collections; o=collections.OrderedDict; \
+                  v=[o([('b', 1), ('a', 2)]), frozenset(['x']), set(), bytearray([255]), b'', \
+                  {1: 'a', True: 'b'}, -2**63-1, 2**64, 2**200, (1 << 63) - 1, -2**63]; \
+                  sys.stdout.buffer.write(pickle.dumps(v, PROTOCOL))";
+    let expected = Value::List(vec![
+        Value::Dict(vec![("b".into(), 1i64.into()), ("a".into(), 2i64.into())]),
+        Value::Set(vec!["x".into()]),
+        Value::Set(vec![]),
+        Value::Bytes(vec![0xff]),
+        Value::Bytes(vec![]),
+        Value::Dict(vec![(1i64.into(), "b".into())]),
+        Value::Float(-(2f64.powi(63))),
+        Value::Float(2f64.powi(64)),
+        Value::Float(2f64.powi(200)),
+        i64::MAX.into(),
+        i64::MIN.into(),
+    ]);
+    for protocol in 0..=5 {
+        let script = script.replace("PROTOCOL", &protocol.to_string());
+        assert_eq!(
+            decode(&python(&script, b"")).unwrap(),
+            expected,
+            "protocol {protocol}"
+        );
+    }
+}
+
+#[test]
+fn exceptions_of_any_module_are_names_and_arguments() {
+    let script = "import pickle,sys,json\n\
+                  try: json.loads('{bad')\n\
+                  except Exception as error: error.extra = 1; e = error\n\
+                  sys.stdout.buffer.write(pickle.dumps((1, e), PROTOCOL))";
+    for protocol in 0..=5 {
+        let script = script.replace("PROTOCOL", &protocol.to_string());
+        let Value::Tuple(reply) = decode(&python(&script, b"")).unwrap() else {
+            panic!("no reply")
+        };
+        let Value::Exception(exception) = &reply[1] else {
+            panic!("no exception")
+        };
+        assert_eq!(exception.class, "JSONDecodeError", "protocol {protocol}");
+    }
+}
+
+#[test]
 fn bombs_are_refused() {
     let deep = [vec![b']'; 100_000], vec![b'a'; 99_999], vec![b'.']].concat();
     assert_eq!(decode(&deep), Err(PickleError::TooDeep));
-    // Each step doubles the list by recalling it twice.
-    let mut double = b"]q\x00(K\x01e".to_vec();
-    for _ in 0..60 {
-        double.extend(b"q\x000](h\x00h\x00e");
+    // A list that holds itself.
+    assert_eq!(decode(b"]q\x00h\x00a."), Err(PickleError::TooDeep));
+    // Each level refers to the one below twice.
+    let mut doubling = b"]q\x00".to_vec();
+    for level in 0..40u8 {
+        doubling.extend([b']', b'q', level + 1, b'(', b'h', level, b'h', level, b'e']);
     }
-    double.push(b'.');
-    assert!(matches!(
-        decode(&double),
-        Err(PickleError::TooMany | PickleError::TooDeep)
-    ));
+    doubling.push(b'.');
+    assert_eq!(decode(&doubling), Err(PickleError::TooMany));
+    // A long text that is referred to over and over, and a long list that is copied so.
+    let long = "x".repeat(1 << 20);
+    let mut texts = [
+        b"]X".as_slice(),
+        &(1u32 << 20).to_le_bytes(),
+        long.as_bytes(),
+        b"q\x00a",
+    ]
+    .concat();
+    texts.extend(b"h\x00a".repeat(100_000));
+    texts.push(b'.');
+    assert_eq!(decode(&texts), Err(PickleError::TooMany));
+    let mut copies = [b"]q\x00(".as_slice(), &b"N".repeat(10_000), b"e0"].concat();
+    copies.extend(b"cbuiltins\nlist\nh\x00\x85R0".repeat(10_000));
+    copies.extend(b"N.");
+    assert_eq!(decode(&copies), Err(PickleError::TooMany));
 }
 
 proptest! {
