@@ -225,7 +225,7 @@ fn an_action_that_hangs_holds_up_nobody() {
     );
     lab.wait_for("timed out");
     lab.wait("it is gone", || {
-        (lab.run(&["pgrep", "-f", "sleep 1000"]).code != 0).then_some(())
+        (lab.run(&["pgrep", "-f", "[s]leep 1000"]).code != 0).then_some(())
     });
 }
 
