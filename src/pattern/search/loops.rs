@@ -6,7 +6,7 @@
 //! need not look further: all stops beyond were tried, too.
 
 use super::memo::Memo;
-use super::text::width;
+use super::text::{starts_with, width};
 use super::{Machine, Step};
 use crate::pattern::program::{ANY, ENDLESS, FORGET, Inst, Loop, LoopKind, Shape};
 use crate::pattern::slots::Frame;
@@ -289,7 +289,7 @@ impl<'a> Machine<'a> {
     fn is_stopped(&self, spec: &Loop, at: usize) -> bool {
         spec.stop.is_some_and(|(start, end)| {
             let literal = &self.program.literals[start as usize..end as usize];
-            self.text[at..].starts_with(literal)
+            starts_with(&self.text[at..], literal)
         })
     }
 

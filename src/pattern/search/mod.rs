@@ -16,7 +16,7 @@ mod text;
 use super::program::{ANY, BytesId, END, FORGET, Inst, Program, Start};
 use super::slots::{Frame, Slots, UNSET};
 use memo::Memo;
-use text::width;
+use text::{starts_with, width};
 
 /// Steps before the memory is switched on: matching a stock pattern takes one to three per byte.
 const QUICK_STEPS: u64 = 256;
@@ -199,36 +199,52 @@ impl<'a> Machine<'a> {
         // Look-arounds can cost much without any failure.
         self.check_steps()?;
         let base = self.stack.len();
-        let program = self.program;
-        loop {
-            self.steps += 1;
-            let mut alive = true;
-            if EXACT && program.memo[pc] != FORGET && !matches!(program.insts[pc], Inst::Loop(_)) {
-                match self.remember(pc, at) {
-                    Memo::New => {}
-                    Memo::Failed => alive = false,
-                    Memo::Good => return Ok(Some(self.succeed(base, at))),
+        let (program, text) = (self.program, self.text);
+        // Counted apart from `self.steps`, which would be a memory access per instruction.
+        let mut steps = 0;
+        'next: loop {
+            'failed: {
+                steps += 1;
+                if EXACT
+                    && program.memo[pc] != FORGET
+                    && !matches!(program.insts[pc], Inst::Loop(_))
+                {
+                    match self.remember(pc, at) {
+                        Memo::New => {}
+                        Memo::Failed => break 'failed,
+                        Memo::Good => return Ok(Some(self.succeed(base, at, steps))),
+                    }
                 }
-            }
-            if alive {
                 match program.insts[pc] {
                     Inst::Byte(byte) => {
-                        alive = self.text.get(at) == Some(&byte);
-                        (pc, at) = (pc + 1, at + 1);
+                        if text.get(at) != Some(&byte) {
+                            break 'failed;
+                        }
+                        at += 1;
+                        pc += 1;
                     }
                     Inst::Literal { start, end } => {
                         let literal = &program.literals[start as usize..end as usize];
-                        alive = self.text[at..].starts_with(literal);
-                        (pc, at) = (pc + 1, at + literal.len());
+                        if !starts_with(&text[at..], literal) {
+                            break 'failed;
+                        }
+                        at += literal.len();
+                        pc += 1;
                     }
-                    Inst::Class(class) => match self.member(class, at) {
-                        Some(next) => (pc, at) = (pc + 1, next),
-                        None => alive = false,
-                    },
+                    Inst::Class(class) => {
+                        let Some(next) = self.member(class, at) else {
+                            break 'failed;
+                        };
+                        at = next;
+                        pc += 1;
+                    }
                     Inst::Loop(id) => match self.enter::<EXACT>(pc, id, at) {
-                        Step::To(next) => (pc, at) = (pc + 1, next),
-                        Step::Fail => alive = false,
-                        Step::Good => return Ok(Some(self.succeed(base, at))),
+                        Step::To(next) => {
+                            at = next;
+                            pc += 1;
+                        }
+                        Step::Fail => break 'failed,
+                        Step::Good => return Ok(Some(self.succeed(base, at, steps))),
                     },
                     Inst::Split {
                         first,
@@ -238,18 +254,18 @@ impl<'a> Machine<'a> {
                     } => {
                         let byte = self.byte(at);
                         let holds = |id: BytesId| id == ANY || program.holds(id, byte);
-                        match (holds(first_bytes), holds(second_bytes)) {
-                            (true, true) => {
-                                self.push(Frame::Way {
-                                    pc: second,
-                                    at: at as u32,
-                                });
-                                pc = first as usize;
+                        pc = if !holds(first_bytes) {
+                            if !holds(second_bytes) {
+                                break 'failed;
                             }
-                            (true, false) => pc = first as usize,
-                            (false, true) => pc = second as usize,
-                            (false, false) => alive = false,
-                        }
+                            second as usize
+                        } else {
+                            if holds(second_bytes) {
+                                let at = at as u32;
+                                self.push(Frame::Way { pc: second, at });
+                            }
+                            first as usize
+                        };
                     }
                     Inst::Jump(target) => pc = target as usize,
                     Inst::Save(slot) => {
@@ -257,74 +273,92 @@ impl<'a> Machine<'a> {
                         pc += 1;
                     }
                     Inst::Place(place) => {
-                        alive = self.is_at(place, at);
-                        pc += 1;
-                    }
-                    Inst::Near {
-                        class,
-                        behind,
-                        negate,
-                    } => {
-                        let near = if behind {
-                            at > 0 && self.member(class, self.previous(at)).is_some()
-                        } else {
-                            self.member(class, at).is_some()
-                        };
-                        alive = near != negate;
-                        pc += 1;
-                    }
-                    Inst::NearLiteral { start, end, negate } => {
-                        let literal = &program.literals[start as usize..end as usize];
-                        alive = self.text[at..].starts_with(literal) != negate;
-                        pc += 1;
-                    }
-                    Inst::Need { start, end, rarest } => {
-                        alive = EXACT || self.comes(at, (start, end), rarest);
-                        pc += 1;
-                    }
-                    Inst::Look { look, end } => {
-                        alive = self.look::<EXACT>(pc + 1, look, at)?;
-                        pc = end as usize;
-                    }
-                    Inst::Atomic { end } => {
-                        let outer = std::mem::replace(&mut self.inside, Inside::Atomic);
-                        let outcome = self.run::<EXACT>(pc + 1, at);
-                        self.inside = outer;
-                        match outcome? {
-                            Some(next) => (pc, at) = (end as usize, next),
-                            None => alive = false,
+                        if !self.is_at(place, at) {
+                            break 'failed;
                         }
+                        pc += 1;
                     }
-                    Inst::Done | Inst::AtomicDone => return Ok(Some(self.succeed(base, at))),
-                    Inst::Match => return Ok(Some(at)),
                     Inst::Cond { group, no } => {
-                        pc = if self.has_matched(group) {
-                            pc + 1
-                        } else {
-                            no as usize
+                        pc = match self.has_matched(group) {
+                            true => pc + 1,
+                            false => no as usize,
                         };
                     }
-                    Inst::BackRef { group, fold } => match self.repeats(group, fold, at) {
-                        Some(next) => (pc, at) = (pc + 1, next),
-                        None => alive = false,
-                    },
                     Inst::Progress { slot, end } => {
-                        pc = if self.values[slot as usize] == at as u32 {
-                            end as usize
-                        } else {
-                            pc + 1
+                        pc = match self.values[slot as usize] == at as u32 {
+                            true => end as usize,
+                            false => pc + 1,
                         };
                     }
+                    Inst::Done | Inst::AtomicDone => {
+                        return Ok(Some(self.succeed(base, at, steps)));
+                    }
+                    Inst::Match => {
+                        self.steps += steps;
+                        return Ok(Some(at));
+                    }
+                    Inst::Near { .. }
+                    | Inst::NearLiteral { .. }
+                    | Inst::Need { .. }
+                    | Inst::Look { .. }
+                    | Inst::Atomic { .. }
+                    | Inst::BackRef { .. } => match self.seldom::<EXACT>(pc, at)? {
+                        Some((next, place)) => (pc, at) = (next, place),
+                        None => break 'failed,
+                    },
                 }
+                continue 'next;
             }
-            if !alive {
-                match self.backtrack::<EXACT>(base)? {
-                    Next::To(next, place) => (pc, at) = (next, place),
-                    Next::Nothing => return Ok(None),
-                    Next::Good => return Ok(Some(self.succeed(base, at))),
-                }
+            self.steps += std::mem::take(&mut steps);
+            match self.backtrack::<EXACT>(base)? {
+                Next::To(next, place) => (pc, at) = (next, place),
+                Next::Nothing => return Ok(None),
+                Next::Good => return Ok(Some(self.succeed(base, at, 0))),
             }
         }
+    }
+
+    /// Instructions that are met seldom, out of the way of the others: where to go on.
+    #[inline(never)]
+    fn seldom<const EXACT: bool>(
+        &mut self,
+        pc: usize,
+        at: usize,
+    ) -> Result<Option<(usize, usize)>, Overrun> {
+        let next = pc + 1;
+        let (holds, next) = match self.program.insts[pc] {
+            Inst::Near {
+                class,
+                behind,
+                negate,
+            } => {
+                let near = if behind {
+                    at > 0 && self.member(class, self.previous(at)).is_some()
+                } else {
+                    self.member(class, at).is_some()
+                };
+                (near != negate, next)
+            }
+            Inst::NearLiteral { start, end, negate } => {
+                let literal = &self.program.literals[start as usize..end as usize];
+                (starts_with(&self.text[at..], literal) != negate, next)
+            }
+            Inst::Need { start, end, rarest } => {
+                (EXACT || self.comes(at, (start, end), rarest), next)
+            }
+            Inst::Look { look, end } => (self.look::<EXACT>(next, look, at)?, end as usize),
+            Inst::Atomic { end } => {
+                let outer = std::mem::replace(&mut self.inside, Inside::Atomic);
+                let outcome = self.run::<EXACT>(next, at);
+                self.inside = outer;
+                return Ok(outcome?.map(|at| (end as usize, at)));
+            }
+            Inst::BackRef { group, fold } => {
+                return Ok(self.repeats(group, fold, at).map(|at| (next, at)));
+            }
+            _ => unreachable!("the other instructions are dealt with in `run`"),
+        };
+        Ok(holds.then_some((next, at)))
     }
 
     #[inline(always)]
@@ -374,8 +408,10 @@ impl<'a> Machine<'a> {
         Ok(Next::Nothing)
     }
 
-    /// Ends a run inside the pattern: drops the other ways, keeps what undoes the captures.
-    fn succeed(&mut self, base: usize, at: usize) -> usize {
+    /// Ends a run inside the pattern after so many steps more: drops the other ways, keeps what
+    /// undoes the captures.
+    fn succeed(&mut self, base: usize, at: usize, steps: u64) -> usize {
+        self.steps += steps;
         let mut kept = base;
         for index in base..self.stack.len() {
             match self.stack[index] {

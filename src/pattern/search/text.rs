@@ -16,6 +16,26 @@ pub(super) fn width(byte: u8) -> usize {
     }
 }
 
+/// `text.starts_with(literal)`, without a call for what are mostly a few bytes.
+#[inline(always)]
+pub(super) fn starts_with(text: &[u8], literal: &[u8]) -> bool {
+    let length = literal.len();
+    if text.len() < length {
+        return false;
+    }
+    let mut from = 0;
+    while let (Some(a), Some(b)) = (
+        text[from..].first_chunk::<8>(),
+        literal[from..].first_chunk(),
+    ) {
+        if u64::from_le_bytes(*a) != u64::from_le_bytes(*b) {
+            return false;
+        }
+        from += 8;
+    }
+    (from..length).all(|index| text[index] == literal[index])
+}
+
 /// The character at the start of `text`, which is UTF-8.
 pub(super) fn decode(text: &[u8]) -> Option<char> {
     let first = *text.first()?;
@@ -100,7 +120,7 @@ impl Machine<'_> {
             };
             self.steps += found as u64 + 1;
             from += found;
-            if self.text[from - before..].starts_with(literal) {
+            if starts_with(&self.text[from - before..], literal) {
                 return true;
             }
             from += 1;
@@ -128,9 +148,7 @@ impl Machine<'_> {
         let captured = &self.text[start as usize..end as usize];
         self.steps += captured.len() as u64;
         if fold == Fold::None {
-            return self.text[at..]
-                .starts_with(captured)
-                .then_some(at + captured.len());
+            return starts_with(&self.text[at..], captured).then_some(at + captured.len());
         }
         let (mut there, mut here) = (0, at);
         while there < captured.len() {
