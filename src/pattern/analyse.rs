@@ -3,7 +3,7 @@
 
 use super::program::{
     ANY, Bytes, BytesId, END, ENDLESS, FORGET, Inst, LoopKind, Pc, Place, Program, Remembered,
-    Shape, Start, WIDE, Wide,
+    Shape, Start, Tables, WIDE, Wide,
 };
 
 /// More instructions than this are not worth (nor quickly) looked at.
@@ -17,7 +17,7 @@ const MOST_LOOPS_AROUND: usize = 5;
 const MOST_TESTED: usize = 5;
 
 pub(super) fn finish(program: &mut Program, optimised: bool) {
-    let mut tables = Tables::default();
+    let mut tables = Sets::default();
     for class in &program.classes {
         tables.add(class.bytes);
     }
@@ -34,24 +34,17 @@ pub(super) fn finish(program: &mut Program, optimised: bool) {
     remember(program);
 }
 
-/// Sets of bytes by number, see [`Program::tables`].
+/// Sets of bytes by number, with what was entered under each.
 #[derive(Default)]
-struct Tables {
-    tables: Vec<[u8; END + 1]>,
+struct Sets {
+    tables: Tables,
     sets: Vec<Bytes>,
 }
 
-impl Tables {
-    /// Enters a set under the next number.
-    fn add(&mut self, bytes: Bytes) {
-        let index = self.sets.len();
-        if self.tables.len() <= index / 8 {
-            self.tables.push([0; END + 1]);
-        }
-        for byte in bytes.iter() {
-            self.tables[index / 8][byte] |= 1 << (index % 8);
-        }
+impl Sets {
+    fn add(&mut self, bytes: Bytes) -> BytesId {
         self.sets.push(bytes);
+        self.tables.add(bytes)
     }
 
     /// The number of a set, an old one if there is.
@@ -59,17 +52,17 @@ impl Tables {
         if bytes == Bytes::ALL {
             return ANY;
         }
-        let index = self.sets.iter().position(|&set| set == bytes);
-        let index = index.unwrap_or_else(|| {
-            self.add(bytes);
-            self.sets.len() - 1
-        });
-        BytesId::try_from(index).unwrap_or(ANY)
+        match self.sets.iter().position(|&set| set == bytes) {
+            Some(index) => BytesId::try_from(index).unwrap_or(ANY),
+            // Far more sets than instructions that are analysed could have.
+            None if self.sets.len() >= usize::from(ANY) => ANY,
+            None => self.add(bytes),
+        }
     }
 }
 
 /// Where characters beyond ASCII must be looked at one by one, the others need not be.
-fn sure_members(program: &mut Program, tables: &mut Tables) {
+fn sure_members(program: &mut Program, tables: &mut Sets) {
     for spec in program.loops.iter_mut().filter(|spec| spec.mixed) {
         let members = program.classes[usize::from(spec.class)].bytes;
         spec.sure = tables.id(members.intersection(ascii()));
@@ -203,7 +196,7 @@ fn ascii() -> Bytes {
 }
 
 /// Gives splits their guards and finds the loops with only one place to stop.
-fn guard(program: &mut Program, first: &[Bytes], tables: &mut Tables) {
+fn guard(program: &mut Program, first: &[Bytes], tables: &mut Sets) {
     for (pc, inst) in program.insts.iter_mut().enumerate() {
         match inst {
             Inst::Split {
@@ -225,7 +218,9 @@ fn guard(program: &mut Program, first: &[Bytes], tables: &mut Tables) {
                     spec.kind = LoopKind::Certain;
                 }
                 spec.shape = match (spec.kind, spec.min, spec.max, spec.stop) {
-                    (LoopKind::Greedy | LoopKind::Lazy, ..) | (.., Some(_)) => Shape::Other,
+                    (LoopKind::Lazy, ..) | (.., Some(_)) => Shape::Other,
+                    (LoopKind::Greedy, 0 | 1, ENDLESS, None) => Shape::Greedy,
+                    (LoopKind::Greedy, ..) => Shape::Other,
                     (_, 0 | 1, ENDLESS, None) => Shape::Run,
                     (_, 0, 1, None) => Shape::Maybe,
                     (_, _, ENDLESS, None) => Shape::Other,
@@ -238,7 +233,7 @@ fn guard(program: &mut Program, first: &[Bytes], tables: &mut Tables) {
 }
 
 /// Where a match can start, from the first instructions.
-fn start(program: &Program, first: &[Bytes], tables: &mut Tables) -> Start {
+fn start(program: &Program, first: &[Bytes], tables: &mut Sets) -> Start {
     let inst = program
         .insts
         .iter()

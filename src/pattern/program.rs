@@ -193,6 +193,8 @@ pub(super) enum Shape {
     Maybe,
     /// `x{1,3}`, likewise.
     Counted,
+    /// `x+` or `x*` that may have to give back.
+    Greedy,
     Other,
 }
 
@@ -244,8 +246,8 @@ pub(super) struct Program {
     pub(super) classes: Vec<Class>,
     pub(super) loops: Vec<Loop>,
     pub(super) looks: Vec<Look>,
-    /// Eight sets to a table, one bit each; the first sets are those of the classes.
-    pub(super) tables: Vec<[u8; END + 1]>,
+    /// The sets of bytes, the classes' first.
+    pub(super) tables: Tables,
     /// Two slots per group, then those for loops.
     pub(super) groups: usize,
     pub(super) slots: usize,
@@ -277,7 +279,72 @@ pub(super) enum Start {
 impl Program {
     /// Whether the set holds the byte (or [`END`]).
     #[inline(always)]
-    pub(super) fn holds(&self, id: u16, byte: usize) -> bool {
-        self.tables[usize::from(id >> 3)][byte] >> (id & 7) & 1 == 1
+    pub(super) fn holds(&self, id: BytesId, byte: usize) -> bool {
+        self.tables.holds(id, byte)
+    }
+}
+
+/// For each byte (and [`END`]) the sets it is in: a bit per set.
+#[derive(Debug)]
+pub(super) struct Tables {
+    /// The first 64 sets; most patterns have no more.
+    first: Box<[u64; END + 1]>,
+    more: Vec<[u64; END + 1]>,
+    sets: u16,
+}
+
+impl Default for Tables {
+    fn default() -> Self {
+        Self {
+            first: Box::new([0; END + 1]),
+            more: Vec::new(),
+            sets: 0,
+        }
+    }
+}
+
+impl Tables {
+    /// Enters a set under the next number.
+    pub(super) fn add(&mut self, bytes: Bytes) -> BytesId {
+        let id = self.sets;
+        self.sets += 1;
+        let table = match usize::from(id / 64) {
+            0 => &mut *self.first,
+            more => {
+                self.more.resize(more, [0; END + 1]);
+                &mut self.more[more - 1]
+            }
+        };
+        for byte in bytes.iter() {
+            table[byte] |= 1 << (id % 64);
+        }
+        id
+    }
+
+    #[inline(always)]
+    pub(super) fn holds(&self, id: BytesId, byte: usize) -> bool {
+        if id < 64 {
+            self.first[byte] >> id & 1 == 1
+        } else {
+            self.more[usize::from(id / 64) - 1][byte] >> (id % 64) & 1 == 1
+        }
+    }
+
+    /// How many bytes at the start of `text` are in the set.
+    #[inline(always)]
+    pub(super) fn run(&self, id: BytesId, text: &[u8]) -> usize {
+        let table = match usize::from(id / 64) {
+            0 => &*self.first,
+            more => &self.more[more - 1],
+        };
+        let mask = 1 << (id % 64);
+        let mut count = 0;
+        while let Some(&byte) = text.get(count) {
+            if table[usize::from(byte)] & mask == 0 {
+                break;
+            }
+            count += 1;
+        }
+        count
     }
 }

@@ -29,6 +29,20 @@ impl<'a> Machine<'a> {
             }
             Shape::Maybe => Step::To(self.member(spec.class, at).unwrap_or(at)),
             Shape::Counted => self.counted(spec, at),
+            Shape::Greedy => {
+                let high = self.run_end(spec, at);
+                if high == at {
+                    return match spec.min {
+                        0 => Step::To(at),
+                        _ => Step::Fail,
+                    };
+                }
+                let low = match spec.min {
+                    0 => at,
+                    _ => at + width(self.text[at]),
+                };
+                self.stop::<EXACT>(pc, spec, low, high)
+            }
             Shape::Other => self.enter_any::<EXACT>(pc, spec, at),
         }
     }
@@ -44,11 +58,7 @@ impl<'a> Machine<'a> {
         }
         let mut end = at;
         loop {
-            let sure = |&byte: &u8| self.program.holds(spec.sure, usize::from(byte));
-            end += self.text[end..]
-                .iter()
-                .take_while(|byte| sure(byte))
-                .count();
+            end += self.program.tables.run(spec.sure, &self.text[end..]);
             if !spec.mixed || self.byte(end) < 0x80 {
                 break;
             }
