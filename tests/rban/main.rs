@@ -15,6 +15,7 @@ mod log;
 mod oracle;
 mod packets;
 mod pattern;
+mod protocol;
 mod reference;
 mod samples;
 mod scripts;
