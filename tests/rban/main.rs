@@ -16,6 +16,7 @@ mod oracle;
 mod our_samples;
 mod packets;
 mod pattern;
+mod protocol;
 mod reference;
 mod samples;
 mod scripts;
