@@ -2,8 +2,8 @@
 //! have only one place to stop, where a match can start, and what the exact engine must remember.
 
 use super::program::{
-    ANY, Bytes, BytesId, END, ENDLESS, FORGET, Inst, LoopKind, Pc, Place, Program, Remembered,
-    Shape, Start, Tables, WIDE, Wide,
+    ANY, BOTH, Bytes, BytesId, Code, DEAD, END, ENDLESS, FORGET, Inst, LoopKind, Pc, Place,
+    Program, Remembered, Shape, Start, Tables, Target, WIDE, Wide,
 };
 
 /// More instructions than this are not worth (nor quickly) looked at.
@@ -17,6 +17,8 @@ const MOST_LOOPS_AROUND: usize = 5;
 const MOST_TESTED: usize = 5;
 
 pub(super) fn finish(program: &mut Program, optimised: bool) {
+    // Literals are read eight bytes at a time.
+    program.literals.extend([0; 8]);
     let mut tables = Sets::default();
     for class in &program.classes {
         tables.add(class.bytes);
@@ -24,7 +26,7 @@ pub(super) fn finish(program: &mut Program, optimised: bool) {
     sure_members(program, &mut tables);
     if optimised {
         thread_jumps(program);
-        if program.insts.len() <= MOST_ANALYSED {
+        if program.code.len() <= MOST_ANALYSED {
             let first = first_bytes(program);
             guard(program, &first, &mut tables);
             program.start = start(program, &first, &mut tables);
@@ -32,6 +34,116 @@ pub(super) fn finish(program: &mut Program, optimised: bool) {
     }
     program.tables = tables.tables;
     remember(program);
+    enter(program);
+    program.quick = program.code.clone();
+    if optimised {
+        switch(program, &tables.sets);
+    }
+}
+
+/// What the choice of starts has checked is not checked again.
+fn enter(program: &mut Program) {
+    if let Inst::Place(Place::Start) = program.code[0].inst
+        && program.start == Start::Text
+    {
+        program.entry = program.code[0].next;
+    }
+}
+
+/// Makes switches of splits: for each byte it is worked out in advance which alternatives,
+/// optional parts and loops can be passed over.
+fn switch(program: &mut Program, sets: &[Bytes]) {
+    // Bytes that are in the same sets, and start the same literals, share a column.
+    let mut apart = sets.to_vec();
+    for code in &program.code {
+        let byte = match code.inst {
+            Inst::Byte(byte) => byte,
+            Inst::Literal { start, .. } => program.literals[start as usize],
+            _ => continue,
+        };
+        apart.push(Bytes::one(usize::from(byte)));
+    }
+    let mut kinds: Vec<Vec<bool>> = Vec::new();
+    for byte in 0..=END {
+        let kind: Vec<bool> = apart.iter().map(|set| set.contains(byte)).collect();
+        let column = kinds.iter().position(|other| *other == kind);
+        let column = column.unwrap_or_else(|| {
+            kinds.push(kind);
+            kinds.len() - 1
+        });
+        let Ok(column) = u8::try_from(column) else {
+            program.columns.clear();
+            return;
+        };
+        program.columns.push(column);
+    }
+    if program.code.len() >= usize::from(BOTH) {
+        return;
+    }
+    program.width = kinds.len();
+    let mut rows: Vec<Vec<Target>> = Vec::new();
+    for pc in 0..program.code.len() {
+        if !matches!(program.code[pc].inst, Inst::Split { .. }) {
+            continue;
+        }
+        let row: Vec<Target> = (0..program.width)
+            .map(|column| {
+                let byte = (0..=END).find(|&byte| usize::from(program.columns[byte]) == column);
+                target(program, pc, byte.unwrap_or(END))
+            })
+            .collect();
+        let index = rows
+            .iter()
+            .position(|other| *other == row)
+            .unwrap_or_else(|| {
+                rows.push(row);
+                rows.len() - 1
+            });
+        program.quick[pc].inst = Inst::Switch((index * program.width) as u32);
+    }
+    program.switches = rows.concat();
+}
+
+/// Where to go from `pc` when the next byte is this.
+fn target(program: &Program, mut pc: usize, byte: usize) -> Target {
+    let holds = |id: BytesId| id == ANY || program.tables.holds(id, byte);
+    // A round without eating can only lead through each instruction once.
+    for _ in 0..program.code.len() {
+        let Code { inst, next } = program.code[pc];
+        pc = match inst {
+            Inst::Split {
+                first,
+                second,
+                first_bytes,
+                second_bytes,
+            } => match (holds(first_bytes), holds(second_bytes)) {
+                (true, true) => return pc as Target | BOTH,
+                (true, false) => first as usize,
+                (false, true) => second as usize,
+                (false, false) => return DEAD,
+            },
+            Inst::Jump(target) => target as usize,
+            Inst::Loop(id) => {
+                let spec = &program.loops[id as usize];
+                if spec.max > 0 && holds(spec.class) {
+                    return pc as Target;
+                }
+                match spec.min {
+                    0 => next as usize,
+                    _ => return DEAD,
+                }
+            }
+            Inst::Class(class) if !holds(class) => return DEAD,
+            Inst::Byte(literal) if usize::from(literal) != byte => return DEAD,
+            Inst::Literal { start, .. }
+                if usize::from(program.literals[start as usize]) != byte =>
+            {
+                return DEAD;
+            }
+            _ => return pc as Target,
+        };
+    }
+    pc as Target
 }
 
 /// Sets of bytes by number, with what was entered under each.
@@ -71,18 +183,19 @@ fn sure_members(program: &mut Program, tables: &mut Sets) {
 
 /// A jump to a jump goes where that one goes.
 fn thread_jumps(program: &mut Program) {
-    let targets: Vec<Pc> = (0..program.insts.len())
+    let targets: Vec<Pc> = (0..program.code.len())
         .map(|pc| {
             let mut target = pc;
             // Jumps backward (loops) always land on a split, so this ends.
-            while let Inst::Jump(next) = program.insts[target] {
+            while let Inst::Jump(next) = program.code[target].inst {
                 target = next as usize;
             }
             target as Pc
         })
         .collect();
     let to = |pc: &mut Pc| *pc = targets.get(*pc as usize).copied().unwrap_or(*pc);
-    for inst in &mut program.insts {
+    for Code { inst, next } in &mut program.code {
+        to(next);
         match inst {
             Inst::Split { first, second, .. } => {
                 to(first);
@@ -98,7 +211,7 @@ fn thread_jumps(program: &mut Program) {
 
 /// For each instruction: the bytes with which the text must go on there, or the match fails.
 fn first_bytes(program: &Program) -> Vec<Bytes> {
-    let count = program.insts.len();
+    let count = program.code.len();
     let mut first = vec![Bytes::NONE; count];
     loop {
         let mut changed = false;
@@ -117,8 +230,8 @@ fn first_bytes(program: &Program) -> Vec<Bytes> {
 
 fn first_of(program: &Program, pc: usize, first: &[Bytes]) -> Bytes {
     let at = |pc: Pc| first[pc as usize];
-    let next = || first[pc + 1];
-    match program.insts[pc] {
+    let next = || at(program.code[pc].next);
+    match program.code[pc].inst {
         Inst::Byte(byte) => starting(byte),
         Inst::Literal { start, .. } => starting(program.literals[start as usize]),
         Inst::Class(class) => program.classes[usize::from(class)].bytes,
@@ -136,6 +249,7 @@ fn first_of(program: &Program, pc: usize, first: &[Bytes]) -> Bytes {
         }
         Inst::Split { first, second, .. } => at(first).union(at(second)),
         Inst::Jump(target) => at(target),
+        Inst::Switch(_) => Bytes::ALL,
         Inst::Save(_) | Inst::Need { .. } => next(),
         Inst::Place(place) => next().intersection(match place {
             Place::End | Place::LineEnd => Bytes::one(usize::from(b'\n')).union(Bytes::one(END)),
@@ -197,7 +311,12 @@ fn ascii() -> Bytes {
 
 /// Gives splits their guards and finds the loops with only one place to stop.
 fn guard(program: &mut Program, first: &[Bytes], tables: &mut Sets) {
-    for (pc, inst) in program.insts.iter_mut().enumerate() {
+    for pc in 0..program.code.len() {
+        if let Inst::Loop(id) = program.code[pc].inst {
+            program.loops[id as usize].then = literal_after(program, pc);
+        }
+    }
+    for Code { inst, next } in &mut program.code {
         match inst {
             Inst::Split {
                 first: a,
@@ -209,7 +328,7 @@ fn guard(program: &mut Program, first: &[Bytes], tables: &mut Sets) {
                 *second_bytes = tables.id(first[*b as usize]);
             }
             Inst::Loop(id) => {
-                let follow = first[pc + 1];
+                let follow = first[*next as usize];
                 let spec = &mut program.loops[*id as usize];
                 let members = program.classes[usize::from(spec.class)].bytes;
                 spec.follow = tables.id(follow);
@@ -232,16 +351,29 @@ fn guard(program: &mut Program, first: &[Bytes], tables: &mut Sets) {
     }
 }
 
+/// The literal that must come right after an instruction.
+fn literal_after(program: &Program, pc: usize) -> Option<(u32, u32)> {
+    let mut next = program.code[pc].next;
+    loop {
+        match program.code[next as usize].inst {
+            Inst::Save(_) => next = program.code[next as usize].next,
+            Inst::Literal { start, end } => return Some((start, end)),
+            _ => return None,
+        }
+    }
+}
+
 /// Where a match can start, from the first instructions.
 fn start(program: &Program, first: &[Bytes], tables: &mut Sets) -> Start {
-    let inst = program
-        .insts
+    match program
+        .code
         .iter()
-        .find(|inst| !matches!(inst, Inst::Save(_)));
-    match inst {
+        .map(|code| code.inst)
+        .find(|inst| !matches!(inst, Inst::Save(_)))
+    {
         Some(Inst::Place(Place::Start)) => Start::Text,
         Some(Inst::Place(Place::LineStart)) => Start::Line,
-        Some(&Inst::Literal { start, end }) => Start::Literal(start, end),
+        Some(Inst::Literal { start, end }) => Start::Literal(start, end),
         _ if first[0] == Bytes::ALL => Start::Anywhere,
         _ => Start::Bytes(tables.id(first[0])),
     }
@@ -253,7 +385,7 @@ fn start(program: &Program, first: &[Bytes], tables: &mut Sets) -> Start {
 /// group that is still open; nothing before one of those is remembered, which leaves the pattern
 /// to its budget.
 fn remember(program: &mut Program) {
-    let count = program.insts.len();
+    let count = program.code.len();
     let mut reached = vec![0u32; count];
     let mut before = vec![Vec::new(); count];
     for pc in 0..count {
@@ -262,8 +394,8 @@ fn remember(program: &mut Program) {
             before[next].push(pc);
         }
     }
-    for inst in &program.insts {
-        if let Inst::Cond { group, .. } = *inst
+    for code in &program.code {
+        if let Inst::Cond { group, .. } = code.inst
             && !program.tested.contains(&group)
         {
             program.tested.push(group);
@@ -275,7 +407,7 @@ fn remember(program: &mut Program) {
     let around = loops_around(program);
     let mut depends = vec![false; count];
     let mut todo: Vec<usize> = (0..count)
-        .filter(|&pc| match program.insts[pc] {
+        .filter(|&pc| match program.code[pc].inst {
             Inst::BackRef { .. } => true,
             Inst::Progress { .. } => around[pc].len() > MOST_LOOPS_AROUND,
             Inst::Cond { group, .. } => {
@@ -292,12 +424,12 @@ fn remember(program: &mut Program) {
     program.memo = vec![FORGET; count];
     let mut possessive = false;
     for pc in 0..count {
-        if let Inst::Loop(id) = program.insts[pc]
+        if let Inst::Loop(id) = program.code[pc].inst
             && program.loops[id as usize].kind == LoopKind::Possessive
         {
             possessive = true;
         }
-        let joins = reached[pc] > 1 || matches!(program.insts[pc], Inst::Loop(_));
+        let joins = reached[pc] > 1 || matches!(program.code[pc].inst, Inst::Loop(_));
         if joins && !depends[pc] {
             program.memo[pc] = program.remembered.len() as u32;
             let loops = around[pc].clone();
@@ -307,9 +439,9 @@ fn remember(program: &mut Program) {
         }
     }
     let atomic = program
-        .insts
+        .code
         .iter()
-        .any(|inst| matches!(inst, Inst::Atomic { .. }));
+        .any(|code| matches!(code.inst, Inst::Atomic { .. }));
     let impure = program.looks.iter().any(|look| !look.pure);
     program.linear = !depends.contains(&true) && !atomic && !possessive && !impure;
 }
@@ -317,12 +449,12 @@ fn remember(program: &mut Program) {
 /// For each instruction, the slots of the loops around it whose body may be empty. What comes
 /// next there depends on whether the round has eaten something, too.
 fn loops_around(program: &Program) -> Vec<Box<[u32]>> {
-    let mut around = vec![Vec::new(); program.insts.len()];
-    for (end, inst) in program.insts.iter().enumerate() {
-        if let Inst::Progress { slot, .. } = *inst {
+    let mut around = vec![Vec::new(); program.code.len()];
+    for (end, code) in program.code.iter().enumerate() {
+        if let Inst::Progress { slot, .. } = code.inst {
             let start = (0..end)
                 .rev()
-                .find(|&pc| matches!(program.insts[pc], Inst::Save(other) if other == slot));
+                .find(|&pc| matches!(program.code[pc].inst, Inst::Save(other) if other == slot));
             for slots in &mut around[start.map_or(end, |start| start + 1)..=end] {
                 slots.push(slot);
             }
@@ -332,15 +464,15 @@ fn loops_around(program: &Program) -> Vec<Box<[u32]>> {
 }
 
 fn ways_on(program: &Program, pc: usize) -> Vec<usize> {
-    let next = pc + 1;
-    match program.insts[pc] {
+    let next = program.code[pc].next as usize;
+    match program.code[pc].inst {
         Inst::Split { first, second, .. } => vec![first as usize, second as usize],
         Inst::Jump(target) => vec![target as usize],
         Inst::Look { end, .. } | Inst::Atomic { end } => vec![next, end as usize],
         Inst::Cond { no: other, .. } | Inst::Progress { end: other, .. } => {
             vec![next, other as usize]
         }
-        Inst::Done | Inst::AtomicDone | Inst::Match => Vec::new(),
+        Inst::Done | Inst::AtomicDone | Inst::Match | Inst::Switch(_) => Vec::new(),
         Inst::Byte(_)
         | Inst::Literal { .. }
         | Inst::Class(_)
@@ -357,9 +489,9 @@ fn ways_on(program: &Program, pc: usize) -> Vec<usize> {
 /// Whether `pc` lies within the group: more of its starts than ends stand before.
 fn is_open(program: &Program, pc: usize, group: u32) -> bool {
     let saves = |slot: u32| {
-        program.insts[..pc]
-            .iter()
-            .filter(|inst| matches!(inst, Inst::Save(s) if *s == slot))
+        let before = program.code[..pc].iter();
+        before
+            .filter(|code| matches!(code.inst, Inst::Save(s) if s == slot))
             .count()
     };
     saves(group * 2) > saves(group * 2 + 1)

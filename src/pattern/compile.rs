@@ -4,8 +4,8 @@ use super::analyse;
 use super::ast::{At, Fold, Greed, Node, Set};
 use super::optimise::optimise;
 use super::program::{
-    ANY, Bytes, Class, ClassId, ENDLESS, Inst, Look, Loop, LoopKind, Pc, Place, Program, Shape,
-    WIDE, Wide,
+    ANY, Bytes, Class, ClassId, Code, ENDLESS, Inst, Look, Loop, LoopKind, Pc, Place, Program,
+    Shape, WIDE, Wide,
 };
 
 /// The most instructions a pattern may have once its counts are written out. The largest stock
@@ -30,12 +30,10 @@ pub(super) fn compile(node: &Node, groups: usize, optimised: bool) -> Result<Pro
         sets: Vec::new(),
         optimised,
     };
-    compiler.push(Inst::Save(0))?;
     match optimised {
         true => compiler.node(&optimise(node))?,
         false => compiler.node(node)?,
     }
-    compiler.push(Inst::Save(1))?;
     compiler.push(Inst::Match)?;
     let mut program = compiler.program;
     analyse::finish(&mut program, optimised);
@@ -51,15 +49,16 @@ struct Compiler {
 
 impl Compiler {
     fn push(&mut self, inst: Inst) -> Result<usize, TooLarge> {
-        if self.program.insts.len() >= MOST_INSTRUCTIONS {
+        if self.program.code.len() >= MOST_INSTRUCTIONS {
             return Err(TooLarge);
         }
-        self.program.insts.push(inst);
-        Ok(self.program.insts.len() - 1)
+        let next = self.here() + 1;
+        self.program.code.push(Code { inst, next });
+        Ok(self.program.code.len() - 1)
     }
 
     fn here(&self) -> Pc {
-        u32::try_from(self.program.insts.len()).unwrap_or(Pc::MAX)
+        u32::try_from(self.program.code.len()).unwrap_or(Pc::MAX)
     }
 
     fn split(&mut self) -> Result<usize, TooLarge> {
@@ -74,7 +73,7 @@ impl Compiler {
     /// Completes a split: `body` is tried first if `greedy`, `out` else.
     fn patch(&mut self, at: usize, greedy: bool, body: Pc, out: Pc) {
         let (a, b) = if greedy { (body, out) } else { (out, body) };
-        if let Inst::Split { first, second, .. } = &mut self.program.insts[at] {
+        if let Inst::Split { first, second, .. } = &mut self.program.code[at].inst {
             (*first, *second) = (a, b);
         }
     }
@@ -117,11 +116,11 @@ impl Compiler {
                 let jump = self.push(Inst::Jump(0))?;
                 let no_branch = self.here();
                 self.node(no)?;
-                self.program.insts[cond] = Inst::Cond {
+                self.program.code[cond].inst = Inst::Cond {
                     group,
                     no: no_branch,
                 };
-                self.program.insts[jump] = Inst::Jump(self.here());
+                self.program.code[jump].inst = Inst::Jump(self.here());
             }
             Node::BackRef { group, fold } => {
                 let group = u32::try_from(*group).map_err(|_| TooLarge)?;
@@ -207,7 +206,7 @@ impl Compiler {
         }
         let end = self.here();
         for jump in jumps {
-            self.program.insts[jump] = Inst::Jump(end);
+            self.program.code[jump].inst = Inst::Jump(end);
         }
         Ok(())
     }
@@ -216,7 +215,7 @@ impl Compiler {
         let atomic = self.push(Inst::Atomic { end: 0 })?;
         inside(self)?;
         self.push(Inst::AtomicDone)?;
-        self.program.insts[atomic] = Inst::Atomic { end: self.here() };
+        self.program.code[atomic].inst = Inst::Atomic { end: self.here() };
         Ok(())
     }
 
@@ -254,7 +253,7 @@ impl Compiler {
         self.node(node)?;
         self.push(Inst::Done)?;
         let end = self.here();
-        self.program.insts[at] = Inst::Look { look, end };
+        self.program.code[at].inst = Inst::Look { look, end };
         Ok(())
     }
 
@@ -331,6 +330,7 @@ impl Compiler {
             },
             stop,
             follow: ANY,
+            then: None,
             until,
             sure: class,
             mixed: matches!(self.program.classes[usize::from(class)].wide, Wide::Some(_)),
@@ -405,7 +405,7 @@ impl Compiler {
 
     fn end_body(&mut self, progress: Option<usize>, out: Pc) {
         if let Some(at) = progress
-            && let Inst::Progress { end, .. } = &mut self.program.insts[at]
+            && let Inst::Progress { end, .. } = &mut self.program.code[at].inst
         {
             *end = out;
         }

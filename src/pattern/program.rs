@@ -68,7 +68,14 @@ pub(super) type BytesId = u16;
 /// The first byte tells nothing.
 pub(super) const ANY: BytesId = BytesId::MAX;
 
-/// One instruction. Where nothing else is said, the next one follows.
+/// An instruction and the one that follows where the instruction says nothing else.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Code {
+    pub(super) inst: Inst,
+    pub(super) next: Pc,
+}
+
+/// One instruction.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Inst {
     Byte(u8),
@@ -88,6 +95,9 @@ pub(super) enum Inst {
         second_bytes: BytesId,
     },
     Jump(Pc),
+    /// Several splits and optional characters at once: where to go for the next byte, in a row of
+    /// [`Program::switches`].
+    Switch(u32),
     /// Notes the position in a slot.
     Save(u32),
     Place(Place),
@@ -136,8 +146,17 @@ pub(super) enum Inst {
         slot: u32,
         end: Pc,
     },
+    /// The match ends here.
     Match,
 }
+
+/// An entry of a switch: [`DEAD`], an instruction, or with [`BOTH`] a split to both ways.
+pub(super) type Target = u16;
+
+/// No match with this byte.
+pub(super) const DEAD: Target = Target::MAX;
+
+pub(super) const BOTH: Target = 1 << 15;
 
 /// A place between characters, see [`super::ast::At`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,6 +193,8 @@ pub(super) struct Loop {
     pub(super) stop: Option<(u32, u32)>,
     /// The bytes that can follow.
     pub(super) follow: BytesId,
+    /// The literal that must follow, if there is one (bytes of [`Program::literals`]).
+    pub(super) then: Option<(u32, u32)>,
     /// The one ASCII byte that is no member, if all other characters are.
     pub(super) until: Option<u8>,
     /// Bytes that are members for sure: all ASCII ones, and those from 0x80 on where all
@@ -241,7 +262,17 @@ pub(super) struct Remembered {
 
 #[derive(Debug, Default)]
 pub(super) struct Program {
-    pub(super) insts: Vec<Inst>,
+    /// What the exact engine runs.
+    pub(super) code: Vec<Code>,
+    /// What is tried first: the same, with switches.
+    pub(super) quick: Vec<Code>,
+    /// Where both begin, slot 0 being set.
+    pub(super) entry: Pc,
+    /// For each byte (and [`END`]) its column in the switches.
+    pub(super) columns: Vec<u8>,
+    /// Rows of as many targets as there are columns.
+    pub(super) switches: Vec<Target>,
+    pub(super) width: usize,
     pub(super) literals: Vec<u8>,
     pub(super) classes: Vec<Class>,
     pub(super) loops: Vec<Loop>,

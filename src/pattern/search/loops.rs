@@ -6,7 +6,7 @@
 //! need not look further: all stops beyond were tried, too.
 
 use super::memo::Memo;
-use super::text::{starts_with, width};
+use super::text::width;
 use super::{Machine, Step};
 use crate::pattern::program::{ANY, ENDLESS, FORGET, Inst, Loop, LoopKind, Shape};
 use crate::pattern::slots::Frame;
@@ -181,7 +181,7 @@ impl<'a> Machine<'a> {
         let endless = spec.max == ENDLESS;
         let mut at = high;
         loop {
-            if spec.follow == ANY || self.program.holds(spec.follow, self.byte(at)) {
+            if self.may_stop(spec, at) {
                 let known = match remembers {
                     true => self.known(pc, at),
                     false => Memo::New,
@@ -240,8 +240,7 @@ impl<'a> Machine<'a> {
                 Memo::Failed if endless => return Step::Fail,
                 Memo::Failed => {}
                 Memo::New => {
-                    let stops =
-                        spec.follow == ANY || self.program.holds(spec.follow, self.byte(at));
+                    let stops = self.may_stop(spec, at);
                     if remembers {
                         self.mark(pc, at);
                         if endless {
@@ -290,17 +289,24 @@ impl<'a> Machine<'a> {
     }
 
     fn spec(&self, pc: u32) -> &'a Loop {
-        match self.program.insts[pc as usize] {
+        match self.program.code[pc as usize].inst {
             Inst::Loop(id) => &self.program.loops[id as usize],
             _ => unreachable!("only loops leave frames of loops"),
         }
     }
 
+    /// Whether what follows the loop can start at `at`.
+    #[inline(always)]
+    fn may_stop(&self, spec: &Loop, at: usize) -> bool {
+        (spec.follow == ANY || self.program.holds(spec.follow, self.byte(at)))
+            && spec
+                .then
+                .is_none_or(|(start, end)| self.is_literal(at, start, end))
+    }
+
     fn is_stopped(&self, spec: &Loop, at: usize) -> bool {
-        spec.stop.is_some_and(|(start, end)| {
-            let literal = &self.program.literals[start as usize..end as usize];
-            starts_with(&self.text[at..], literal)
-        })
+        spec.stop
+            .is_some_and(|(start, end)| self.is_literal(at, start, end))
     }
 
     fn eat_one(&self, spec: &Loop, at: usize) -> Option<usize> {

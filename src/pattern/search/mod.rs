@@ -13,10 +13,10 @@ mod loops;
 mod memo;
 mod text;
 
-use super::program::{ANY, BytesId, END, FORGET, Inst, Program, Start};
+use super::program::{ANY, BOTH, BytesId, Code, DEAD, END, FORGET, Inst, Program, Start};
 use super::slots::{Frame, Slots, UNSET};
 use memo::Memo;
-use text::{starts_with, width};
+use text::width;
 
 /// Steps before the memory is switched on: matching a stock pattern takes one to three per byte.
 const QUICK_STEPS: u64 = 256;
@@ -149,7 +149,8 @@ impl<'a> Machine<'a> {
                 return Ok(false);
             };
             *from = start;
-            if self.run::<EXACT>(0, start)?.is_some() {
+            if let Some(end) = self.run::<EXACT>(self.program.entry as usize, start)? {
+                (self.values[0], self.values[1]) = (start as u32, end as u32);
                 return Ok(true);
             }
             if start >= self.text.len() {
@@ -184,6 +185,13 @@ impl<'a> Machine<'a> {
         found
     }
 
+    fn code<const EXACT: bool>(&self) -> &'a [Code] {
+        match EXACT {
+            true => &self.program.code,
+            false => &self.program.quick,
+        }
+    }
+
     #[inline(always)]
     fn byte(&self, at: usize) -> usize {
         self.text.get(at).map_or(END, |&byte| usize::from(byte))
@@ -200,48 +208,47 @@ impl<'a> Machine<'a> {
         self.check_steps()?;
         let base = self.stack.len();
         let (program, text) = (self.program, self.text);
+        let code = self.code::<EXACT>();
         // Counted apart from `self.steps`, which would be a memory access per instruction.
         let mut steps = 0;
         'next: loop {
             'failed: {
                 steps += 1;
-                if EXACT
-                    && program.memo[pc] != FORGET
-                    && !matches!(program.insts[pc], Inst::Loop(_))
-                {
+                if EXACT && program.memo[pc] != FORGET && !matches!(code[pc].inst, Inst::Loop(_)) {
                     match self.remember(pc, at) {
                         Memo::New => {}
                         Memo::Failed => break 'failed,
                         Memo::Good => return Ok(Some(self.succeed(base, at, steps))),
                     }
                 }
-                match program.insts[pc] {
+                let step = &code[pc];
+                let next = step.next as usize;
+                match step.inst {
                     Inst::Byte(byte) => {
                         if text.get(at) != Some(&byte) {
                             break 'failed;
                         }
                         at += 1;
-                        pc += 1;
+                        pc = next;
                     }
                     Inst::Literal { start, end } => {
-                        let literal = &program.literals[start as usize..end as usize];
-                        if !starts_with(&text[at..], literal) {
+                        if !self.is_literal(at, start, end) {
                             break 'failed;
                         }
-                        at += literal.len();
-                        pc += 1;
+                        at += (end - start) as usize;
+                        pc = next;
                     }
                     Inst::Class(class) => {
-                        let Some(next) = self.member(class, at) else {
+                        let Some(end) = self.member(class, at) else {
                             break 'failed;
                         };
-                        at = next;
-                        pc += 1;
+                        at = end;
+                        pc = next;
                     }
                     Inst::Loop(id) => match self.enter::<EXACT>(pc, id, at) {
-                        Step::To(next) => {
-                            at = next;
-                            pc += 1;
+                        Step::To(end) => {
+                            at = end;
+                            pc = next;
                         }
                         Step::Fail => break 'failed,
                         Step::Good => return Ok(Some(self.succeed(base, at, steps))),
@@ -267,27 +274,42 @@ impl<'a> Machine<'a> {
                             first as usize
                         };
                     }
+                    Inst::Switch(row) => {
+                        let column = program.columns[self.byte(at)];
+                        let target = program.switches[row as usize + usize::from(column)];
+                        if target < BOTH {
+                            pc = usize::from(target);
+                        } else if target == DEAD {
+                            break 'failed;
+                        } else if let Inst::Split { first, second, .. } =
+                            program.code[usize::from(target - BOTH)].inst
+                        {
+                            let at = at as u32;
+                            self.push(Frame::Way { pc: second, at });
+                            pc = first as usize;
+                        }
+                    }
                     Inst::Jump(target) => pc = target as usize,
                     Inst::Save(slot) => {
                         self.save(slot, at as u32);
-                        pc += 1;
+                        pc = next;
                     }
                     Inst::Place(place) => {
                         if !self.is_at(place, at) {
                             break 'failed;
                         }
-                        pc += 1;
+                        pc = next;
                     }
                     Inst::Cond { group, no } => {
                         pc = match self.has_matched(group) {
-                            true => pc + 1,
+                            true => next,
                             false => no as usize,
                         };
                     }
                     Inst::Progress { slot, end } => {
                         pc = match self.values[slot as usize] == at as u32 {
                             true => end as usize,
-                            false => pc + 1,
+                            false => next,
                         };
                     }
                     Inst::Done | Inst::AtomicDone => {
@@ -325,8 +347,9 @@ impl<'a> Machine<'a> {
         pc: usize,
         at: usize,
     ) -> Result<Option<(usize, usize)>, Overrun> {
-        let next = pc + 1;
-        let (holds, next) = match self.program.insts[pc] {
+        let Code { inst, next } = self.code::<EXACT>()[pc];
+        let next = next as usize;
+        let (holds, next) = match inst {
             Inst::Near {
                 class,
                 behind,
@@ -340,8 +363,7 @@ impl<'a> Machine<'a> {
                 (near != negate, next)
             }
             Inst::NearLiteral { start, end, negate } => {
-                let literal = &self.program.literals[start as usize..end as usize];
-                (starts_with(&self.text[at..], literal) != negate, next)
+                (self.is_literal(at, start, end) != negate, next)
             }
             Inst::Need { start, end, rarest } => {
                 (EXACT || self.comes(at, (start, end), rarest), next)
@@ -400,7 +422,10 @@ impl<'a> Machine<'a> {
                 Frame::More { pc, at, left } => (pc, self.take::<EXACT>(pc, at as usize, left)),
             };
             match step {
-                Step::To(at) => return Ok(Next::To(pc as usize + 1, at)),
+                Step::To(at) => {
+                    let next = self.program.code[pc as usize].next;
+                    return Ok(Next::To(next as usize, at));
+                }
                 Step::Fail => {}
                 Step::Good => return Ok(Next::Good),
             }

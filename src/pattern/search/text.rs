@@ -16,26 +16,6 @@ pub(super) fn width(byte: u8) -> usize {
     }
 }
 
-/// `text.starts_with(literal)`, without a call for what are mostly a few bytes.
-#[inline(always)]
-pub(super) fn starts_with(text: &[u8], literal: &[u8]) -> bool {
-    let length = literal.len();
-    if text.len() < length {
-        return false;
-    }
-    let mut from = 0;
-    while let (Some(a), Some(b)) = (
-        text[from..].first_chunk::<8>(),
-        literal[from..].first_chunk(),
-    ) {
-        if u64::from_le_bytes(*a) != u64::from_le_bytes(*b) {
-            return false;
-        }
-        from += 8;
-    }
-    (from..length).all(|index| text[index] == literal[index])
-}
-
 /// The character at the start of `text`, which is UTF-8.
 pub(super) fn decode(text: &[u8]) -> Option<char> {
     let first = *text.first()?;
@@ -52,6 +32,26 @@ pub(super) fn decode(text: &[u8]) -> Option<char> {
 }
 
 impl Machine<'_> {
+    /// Whether the program's literal stands at `at`. Most are short: eight bytes are compared at
+    /// once, of which those beyond the literal are shifted away.
+    #[inline(always)]
+    pub(super) fn is_literal(&self, at: usize, start: u32, end: u32) -> bool {
+        let (start, end) = (start as usize, end as usize);
+        let literals = &self.program.literals[..];
+        let Some(rest) = self.text.get(at..) else {
+            return false;
+        };
+        let (Some(a), Some(b)) = (rest.first_chunk::<8>(), literals[start..].first_chunk()) else {
+            return rest.starts_with(&literals[start..end]);
+        };
+        let differing = u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
+        let length = end - start;
+        if length <= 8 {
+            return differing << (64 - 8 * length) == 0;
+        }
+        differing == 0 && rest[8..].starts_with(&literals[start + 8..end])
+    }
+
     /// The start of the character before `at`, which is not 0.
     #[inline(always)]
     pub(super) fn previous(&self, at: usize) -> usize {
@@ -120,7 +120,7 @@ impl Machine<'_> {
             };
             self.steps += found as u64 + 1;
             from += found;
-            if starts_with(&self.text[from - before..], literal) {
+            if self.is_literal(from - before, start, end) {
                 return true;
             }
             from += 1;
@@ -148,7 +148,8 @@ impl Machine<'_> {
         let captured = &self.text[start as usize..end as usize];
         self.steps += captured.len() as u64;
         if fold == Fold::None {
-            return starts_with(&self.text[at..], captured).then_some(at + captured.len());
+            let found = self.text[at..].starts_with(captured);
+            return found.then_some(at + captured.len());
         }
         let (mut there, mut here) = (0, at);
         while there < captured.len() {
