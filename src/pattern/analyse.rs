@@ -37,7 +37,30 @@ pub(super) fn finish(program: &mut Program, optimised: bool) {
     enter(program);
     program.quick = program.code.clone();
     if optimised {
+        shorten_loops(program);
         switch(program, &tables.sets);
+    }
+}
+
+/// The loops that are met most become instructions of their own.
+fn shorten_loops(program: &mut Program) {
+    for Code { inst, .. } in &mut program.quick {
+        let Inst::Loop(id) = *inst else {
+            continue;
+        };
+        let spec = program.loops[id as usize];
+        match spec.shape {
+            Shape::Run if spec.until.is_none() => {
+                *inst = Inst::Run {
+                    class: spec.class,
+                    sure: spec.sure,
+                    least: u8::from(spec.min > 0),
+                    mixed: spec.mixed,
+                };
+            }
+            Shape::Maybe => *inst = Inst::Maybe(spec.class),
+            Shape::Run | Shape::Counted | Shape::Greedy | Shape::Other => {}
+        }
     }
 }
 
@@ -249,7 +272,8 @@ fn first_of(program: &Program, pc: usize, first: &[Bytes]) -> Bytes {
         }
         Inst::Split { first, second, .. } => at(first).union(at(second)),
         Inst::Jump(target) => at(target),
-        Inst::Switch(_) => Bytes::ALL,
+        // Only ever in the quick program.
+        Inst::Switch(_) | Inst::Run { .. } | Inst::Maybe(_) => Bytes::ALL,
         Inst::Save(_) | Inst::Need { .. } => next(),
         Inst::Place(place) => next().intersection(match place {
             Place::End | Place::LineEnd => Bytes::one(usize::from(b'\n')).union(Bytes::one(END)),
@@ -482,6 +506,8 @@ fn ways_on(program: &Program, pc: usize) -> Vec<usize> {
         | Inst::Near { .. }
         | Inst::NearLiteral { .. }
         | Inst::Need { .. }
+        | Inst::Run { .. }
+        | Inst::Maybe(_)
         | Inst::BackRef { .. } => vec![next],
     }
 }

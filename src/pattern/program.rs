@@ -95,6 +95,14 @@ pub(super) enum Inst {
         second_bytes: BytesId,
     },
     Jump(Pc),
+    /// The shapes of loops met most, without a look at [`Program::loops`].
+    Run {
+        class: ClassId,
+        sure: BytesId,
+        least: u8,
+        mixed: bool,
+    },
+    Maybe(ClassId),
     /// Several splits and optional characters at once: where to go for the next byte, in a row of
     /// [`Program::switches`].
     Switch(u32),

@@ -8,7 +8,9 @@
 use super::memo::Memo;
 use super::text::width;
 use super::{Machine, Step};
-use crate::pattern::program::{ANY, ENDLESS, FORGET, Inst, Loop, LoopKind, Shape};
+use crate::pattern::program::{
+    ANY, BytesId, ClassId, ENDLESS, FORGET, Inst, Loop, LoopKind, Shape,
+};
 use crate::pattern::slots::Frame;
 
 impl<'a> Machine<'a> {
@@ -56,19 +58,21 @@ impl<'a> Machine<'a> {
             self.steps += (end - at) as u64;
             return end;
         }
-        let mut end = at;
-        loop {
-            end += self.program.tables.run(spec.sure, &self.text[end..]);
-            if !spec.mixed || self.byte(end) < 0x80 {
-                break;
-            }
-            match self.member(spec.class, end) {
-                Some(next) => end = next,
-                None => break,
-            }
+        let mut end = at + self.program.tables.run(spec.sure, &self.text[at..]);
+        if spec.mixed && self.text.get(end).is_some_and(|&byte| byte >= 0x80) {
+            end = self.wide_run(spec.class, spec.sure, end);
         }
         self.steps += (end - at) as u64;
         end
+    }
+
+    /// Where a run goes on to that has come to a character beyond ASCII.
+    #[cold]
+    pub(super) fn wide_run(&self, class: ClassId, sure: BytesId, mut at: usize) -> usize {
+        while let Some(end) = self.member(class, at) {
+            at = end + self.program.tables.run(sure, &self.text[end..]);
+        }
+        at
     }
 
     /// A loop over so many members, with only one place to stop.

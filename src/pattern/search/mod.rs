@@ -253,6 +253,27 @@ impl<'a> Machine<'a> {
                         Step::Fail => break 'failed,
                         Step::Good => return Ok(Some(self.succeed(base, at, steps))),
                     },
+                    Inst::Run {
+                        class,
+                        sure,
+                        least,
+                        mixed,
+                    } => {
+                        let mut end = at + program.tables.run(sure, &text[at..]);
+                        if mixed && text.get(end).is_some_and(|&byte| byte >= 0x80) {
+                            end = self.wide_run(class, sure, end);
+                        }
+                        if end - at < usize::from(least) {
+                            break 'failed;
+                        }
+                        steps += (end - at) as u64;
+                        at = end;
+                        pc = next;
+                    }
+                    Inst::Maybe(class) => {
+                        at = self.member(class, at).unwrap_or(at);
+                        pc = next;
+                    }
                     Inst::Split {
                         first,
                         second,
