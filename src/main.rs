@@ -7,6 +7,8 @@ use std::process::ExitCode;
 
 use rban::cli::{self, Next, Options, World};
 use rban::daemon::{self, Start};
+use rban::date::Zone;
+use rban::model::{Level, Logger};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args_os()
@@ -24,19 +26,23 @@ fn main() -> ExitCode {
             )
         })
         .collect();
-    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+    let (mut input, mut out) = (io::stdin().lock(), io::stdout().lock());
+    let mut err = io::stderr().lock();
     let mut world = World {
         nf_tables: daemon::has_nf_tables(variable(&environment, "PATH")),
         environment,
+        clock: daemon::clock::now,
+        input: &mut input,
         out: &mut out,
         err: &mut err,
+        level: Level::Warning,
     };
     let code = match cli::run(&arguments, &mut world) {
         Next::Done(code) => code,
         Next::Serve(options) => {
             let inputs = cli::server_inputs(&options, &world);
             let environment = std::mem::take(&mut world.environment);
-            drop((out, err));
+            drop((input, out, err));
             serve(&options, inputs, &environment)
         }
     };
@@ -67,11 +73,21 @@ fn serve(options: &Options, inputs: rban::config::Inputs, environment: &[(String
     match daemon::run(start) {
         Ok(()) => 0,
         Err(error) => {
-            let message = format!("ERROR   {error}\n");
             // Whoever started us in the background reads it there; otherwise a terminal does.
             let _ = match &mut line {
-                Some(line) => line.write_all(message.as_bytes()),
-                None => io::stderr().write_all(message.as_bytes()),
+                Some(line) => writeln!(line, "{error}"),
+                None => {
+                    let zone = Zone::local(variable(environment, "TZ"));
+                    let text = error.to_string();
+                    let line = cli::line(
+                        &zone,
+                        daemon::clock::now(),
+                        Logger::Client,
+                        Level::Error,
+                        &text,
+                    );
+                    writeln!(io::stderr(), "{line}")
+                }
             };
             cli::FAILED
         }

@@ -1,68 +1,117 @@
 //! The client: options that need no server, starting one, and commands to the one that runs.
 
-use std::io::BufRead;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::configuration::inputs;
-use super::{
-    FAIL2BAN_VERSION, FAILED, Next, Options, Program, Wire, WireError, World, background, help,
-    say, say_error,
-};
-use crate::config::{self, CommandLineOption, Config, Disk, Item, duration};
-use crate::protocol::{Charset, Value, render, render_error};
+use super::converse::converse;
+use super::reload::reload;
+use super::wire::{Wire, WireError};
+use super::world::World;
+use super::{FAIL2BAN_VERSION, FAILED, Next, Options, Program, background, help};
+use crate::config::{self, CommandLineOption, Config, Disk, duration};
+use crate::model::Level;
+use crate::protocol::{Request, Stop, Value, render, render_error};
 
-/// How long to wait for an answer or a start, unless `--timeout` says otherwise.
+/// How long to wait for a start or an end, unless `--timeout` says otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a server that runs may take to say so.
+const PING: Duration = Duration::from_secs(2);
+/// The longest time that is waited for anything.
+const LONGEST: f64 = 86_400.0;
 
 /// Runs server or client as far as it is not the server itself.
 pub(super) fn run(program: Program, options: Options, world: &mut World<'_>) -> Next {
-    if let Some(code) = without_server(program, &options, world) {
-        return Next::Done(code);
+    world.level = options.level();
+    if let Some(right) = without_server(program, &options, world) {
+        return Next::Done(code(right));
     }
-    let words = options.words.clone();
-    let starting = words.first().is_some_and(|word| word == "start") && words.len() == 1;
-    match program {
-        Program::Server if words.is_empty() || starting => {
-            if options.foreground {
-                Next::Serve(Box::new(options))
-            } else {
-                Next::Done(start(&options, world))
-            }
-        }
-        _ if starting && options.foreground => Next::Serve(Box::new(options)),
-        _ => Next::Done(talk(program, &options, world)),
+    let words = options.words.as_slice();
+    let starting = matches!(words, [word] if word == "start");
+    let serving = starting || program == Program::Server && words.is_empty();
+    if serving && options.foreground && !options.interactive {
+        return Next::Serve(Box::new(options));
     }
+    let right = if options.interactive {
+        converse(&options, world)
+    } else if serving {
+        start(&options, world)
+    } else if words.is_empty() || words == ["help"] {
+        world.say(help::full(program).trim_end());
+        !words.is_empty()
+    } else {
+        obey(&options, words, world)
+    };
+    Next::Done(code(right))
 }
 
-/// Whatever can be said without a server.
-fn without_server(program: Program, options: &Options, world: &mut World<'_>) -> Option<u8> {
+/// fail2ban's exit codes.
+const fn code(right: bool) -> u8 {
+    if right { 0 } else { FAILED }
+}
+
+/// Whatever can be said without a server; whether it went well.
+fn without_server(program: Program, options: &Options, world: &mut World<'_>) -> Option<bool> {
     if options.help {
-        say(world, help::full(program).trim_end());
+        world.say(help::full(program).trim_end());
     } else if options.short_version {
-        say(world, FAIL2BAN_VERSION);
+        world.say(FAIL2BAN_VERSION);
     } else if options.version {
         let version = env!("CARGO_PKG_VERSION");
-        say(
-            world,
-            &format!("Fail2Ban v{FAIL2BAN_VERSION} (rban {version})"),
-        );
+        world.say(&format!("Fail2Ban v{FAIL2BAN_VERSION} (rban {version})"));
     } else if let Some(text) = &options.str2sec {
-        match duration::seconds(text) {
-            Ok(number) => say(world, &number.to_string()),
-            Err(error) => {
-                say_error(world, &error.to_string());
-                return Some(FAILED);
+        return Some(match duration::seconds(text) {
+            Ok(number) => {
+                world.say(&number.to_string());
+                true
             }
-        }
-    } else if options.test {
-        return Some(test(options, world));
-    } else if options.dump || options.dump_pretty {
-        return Some(dump(options, world));
+            Err(error) => {
+                world.log(Level::Error, &error.to_string());
+                false
+            }
+        });
     } else {
+        return examine(options, world);
+    }
+    Some(true)
+}
+
+/// `-d` and `-t`: the configuration shown and tested. A test that goes well lets a command follow.
+fn examine(options: &Options, world: &mut World<'_>) -> Option<bool> {
+    let dump = options.dump || options.dump_pretty;
+    if !dump && !options.test {
         return None;
     }
-    Some(0)
+    let loaded = match config::load(&Disk, &config_inputs(options, world)) {
+        Ok(loaded) => loaded,
+        Err(complaint) => {
+            world.complain(&complaint);
+            if options.test {
+                world.say("ERROR: test configuration failed");
+            }
+            return Some(false);
+        }
+    };
+    for complaint in &loaded.complaints {
+        world.complain(complaint);
+    }
+    if dump {
+        let stream = config::stream(&loaded, &Disk);
+        world.say(config::dump(&stream).trim_end());
+        if !options.test {
+            return Some(true);
+        }
+    }
+    let right = !loaded.has_errors();
+    if !right {
+        world.say("ERROR: test configuration failed");
+        return Some(false);
+    }
+    if !options.words.is_empty() {
+        return None;
+    }
+    world.say("OK: configuration test is successful");
+    Some(true)
 }
 
 /// The configuration the options name.
@@ -83,236 +132,133 @@ pub fn config_inputs(options: &Options, world: &World<'_>) -> config::Inputs {
     )
 }
 
-fn test(options: &Options, world: &mut World<'_>) -> u8 {
-    let loaded = config::load(&Disk, &config_inputs(options, world));
-    let right = match loaded {
-        Ok(loaded) => {
-            for complaint in &loaded.complaints {
-                say_error(world, &complaint.to_string());
-            }
-            !loaded.has_errors()
-        }
-        Err(complaint) => {
-            say_error(world, &complaint.to_string());
-            false
-        }
-    };
-    if right {
-        say(world, "OK: configuration test is successful");
-        0
-    } else {
-        say_error(world, "ERROR: test configuration failed");
-        FAILED
-    }
-}
-
-fn dump(options: &Options, world: &mut World<'_>) -> u8 {
-    match config::load(&Disk, &config_inputs(options, world)) {
-        Ok(loaded) => {
-            for complaint in &loaded.complaints {
-                say_error(world, &complaint.to_string());
-            }
-            say(
-                world,
-                config::dump(&config::stream(&loaded, &Disk)).trim_end(),
-            );
-            0
-        }
-        Err(complaint) => {
-            say_error(world, &complaint.to_string());
-            FAILED
-        }
-    }
-}
-
-/// Where the server listens: what the configuration says, or the command line.
-fn socket(options: &Options, world: &mut World<'_>) -> Option<PathBuf> {
+/// Where the server listens: what the command line says, or the configuration.
+pub(super) fn socket(options: &Options, world: &mut World<'_>) -> Option<PathBuf> {
     if let Some(socket) = &options.socket {
         return Some(socket.into());
     }
     match Config::read(&Disk, &config_inputs(options, world)) {
-        Ok(config) => Some(config.load_server().server.socket),
+        Ok(config) => {
+            let socket = config.load_server().server.socket;
+            world.log(
+                Level::Info,
+                &format!("Using socket file {}", socket.display()),
+            );
+            Some(socket)
+        }
         Err(complaint) => {
-            say_error(world, &complaint.to_string());
+            world.complain(&complaint);
             None
         }
     }
 }
 
-fn patience(options: &Options) -> Duration {
-    let asked = options
-        .timeout
-        .as_deref()
-        .and_then(|text| duration::seconds(text).ok());
-    asked.map_or(PATIENCE, |number| {
-        Duration::from_secs_f64(number.as_f64().clamp(0.1, 86_400.0))
-    })
+/// Seconds or a duration, as time to wait.
+fn wait(text: &str, world: &mut World<'_>) -> Option<Duration> {
+    match duration::seconds(text) {
+        Ok(number) => Some(Duration::from_secs_f64(
+            number.as_f64().clamp(0.001, LONGEST),
+        )),
+        Err(error) => {
+            world.log(Level::Error, &error.to_string());
+            None
+        }
+    }
 }
 
-fn start(options: &Options, world: &mut World<'_>) -> u8 {
-    match background::start(options, patience(options)) {
+fn patience(options: &Options, world: &mut World<'_>) -> Option<Duration> {
+    match &options.timeout {
+        Some(text) => wait(text, world),
+        None => Some(PATIENCE),
+    }
+}
+
+/// One command, some of which the client carries out itself; whether it went well.
+pub(super) fn obey(options: &Options, words: &[String], world: &mut World<'_>) -> bool {
+    let command = Value::list(words.iter().map(String::as_str));
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["start"] => start(options, world),
+        ["restart"] => restart(options, world),
+        ["restart", rest @ ..] => reload(options, &[&["--restart"], rest].concat(), world),
+        ["reload", rest @ ..] => reload(options, rest, world),
+        ["ping", time, ..] => match wait(time, world) {
+            Some(time) => ask(options, &words, &command, Some(time), world),
+            None => false,
+        },
+        words => ask(options, words, &command, None, world),
+    }
+}
+
+/// Starts a server in the background, unless one runs.
+fn start(options: &Options, world: &mut World<'_>) -> bool {
+    let (Some(socket), Some(patience)) = (socket(options, world), patience(options, world)) else {
+        return false;
+    };
+    if answers(&socket) {
+        world.log(Level::Error, "Server already running");
+        return false;
+    }
+    match background::start(options, patience) {
         Ok(()) => {
-            say(world, "Server ready");
-            0
+            world.say("Server ready");
+            true
         }
         Err(error) => {
-            say_error(world, error.trim_end());
-            FAILED
+            world.log(Level::Error, error.trim_end());
+            false
         }
     }
 }
 
-/// Commands for a running server.
-fn talk(program: Program, options: &Options, world: &mut World<'_>) -> u8 {
-    if options.interactive {
-        return converse(options, world);
-    }
-    let words: Vec<&str> = options.words.iter().map(String::as_str).collect();
-    match words.as_slice() {
-        [] | ["help"] => {
-            say(world, help::full(program).trim_end());
-            if words.is_empty() { FAILED } else { 0 }
-        }
-        ["start"] => start(options, world),
-        ["restart"] => {
-            let code = command(options, &["stop".to_owned()], world);
-            if code == 0 {
-                restarted(options, world)
-            } else {
-                code
-            }
-        }
-        ["restart", rest @ ..] => {
-            let words: Vec<String> = ["reload", "--restart"]
-                .iter()
-                .chain(rest)
-                .map(|word| (*word).to_owned())
-                .collect();
-            command(options, &words, world)
-        }
-        _ => command(options, &options.words, world),
-    }
+/// Whether a server listens there.
+pub(super) fn answers(socket: &std::path::Path) -> bool {
+    Wire::connect(socket, Some(PING))
+        .is_ok_and(|mut wire| wire.ask(&Request::Ping.command()).is_ok())
 }
 
-/// The server was told to stop; when its socket is gone the next one may come.
-fn restarted(options: &Options, world: &mut World<'_>) -> u8 {
-    let Some(socket) = socket(options, world) else {
-        return FAILED;
+/// Stops the server, if one runs, and starts it when the old one's socket is gone.
+fn restart(options: &Options, world: &mut World<'_>) -> bool {
+    let (Some(socket), Some(patience)) = (socket(options, world), patience(options, world)) else {
+        return false;
     };
-    if let Err(error) = background::wait_until_gone(&socket, patience(options)) {
-        say_error(world, &error);
-        return FAILED;
+    let stop = Request::Stop(Stop::Server).command();
+    if ask(options, &["stop"], &stop, None, world)
+        && let Err(error) = background::wait_until_gone(&socket, patience)
+    {
+        world.log(Level::Error, &error);
+        return false;
     }
     start(options, world)
 }
 
-/// Sends one command and prints what came of it.
-fn command(options: &Options, words: &[String], world: &mut World<'_>) -> u8 {
+/// Sends a command and prints what came of it; `words` say how it is to be shown.
+pub(super) fn ask(
+    options: &Options,
+    words: &[&str],
+    command: &Value,
+    patience: Option<Duration>,
+    world: &mut World<'_>,
+) -> bool {
     let Some(socket) = socket(options, world) else {
-        return FAILED;
+        return false;
     };
-    let Some(command) = wire_form(options, words, world) else {
-        return FAILED;
-    };
-    let asked = Wire::connect(&socket, None).and_then(|mut wire| wire.ask(&command));
-    match asked {
+    let charset = world.charset();
+    match Wire::connect(&socket, patience).and_then(|mut wire| wire.ask(command)) {
         Ok(answer) => {
-            say(world, &render(words, &answer, Charset::Utf8));
-            0
+            world.say(&render(words, &answer, charset));
+            return true;
         }
         Err(WireError::Refused(exception)) => {
-            let args = Value::Tuple(exception.args.clone()).repr();
-            say_error(world, &format!("ERROR   NOK: {args}"));
-            say(world, &render_error(&exception));
-            FAILED
+            let args = Value::Tuple(exception.args()).repr();
+            world.log(Level::Error, &format!("NOK: {args}"));
+            world.say(&render_error(&exception));
         }
-        Err(error) => {
-            say_error(world, &format!("ERROR   {error}"));
-            FAILED
+        // Whoever only asks whether somebody is there is told no more than why not.
+        Err(WireError::Contact(why)) if words.first() == Some(&"ping") => {
+            world.log(Level::Error, &why);
         }
+        Err(error) => world.log(Level::Error, &error.to_string()),
     }
-}
-
-/// A command as the server wants it: `reload` carries the configuration, for a server that does not
-/// read it itself.
-fn wire_form(options: &Options, words: &[String], world: &mut World<'_>) -> Option<Value> {
-    if words.first().is_none_or(|word| word != "reload") {
-        return Some(Value::list(words.iter().map(String::as_str)));
-    }
-    let (flags, jails): (Vec<&String>, Vec<&String>) = words[1..]
-        .iter()
-        .partition(|word| word.starts_with("--") && *word != "--all");
-    let jail = jails.first().filter(|jail| **jail != "--all");
-    let read = Config::read(&Disk, &config_inputs(options, world)).and_then(|config| match jail {
-        Some(jail) => config.load_jail(jail),
-        None => Ok(config.load()),
-    });
-    let loaded = match read {
-        Ok(loaded) => loaded,
-        Err(complaint) => {
-            say_error(
-                world,
-                &format!("ERROR   Failed during configuration: {complaint}"),
-            );
-            return None;
-        }
-    };
-    for complaint in &loaded.complaints {
-        say_error(world, &complaint.to_string());
-    }
-    let stream = config::stream(&loaded, &Disk);
-    let stream = stream
-        .iter()
-        .map(|command| Value::List(command.iter().map(value_of).collect()));
-    Some(Value::List(vec![
-        "reload".into(),
-        jail.map_or("--all", |jail| jail.as_str()).into(),
-        Value::list(flags.into_iter().map(String::as_str)),
-        Value::List(stream.collect()),
-    ]))
-}
-
-fn value_of(item: &Item) -> Value {
-    match item {
-        Item::None => Value::None,
-        Item::Bool(truth) => Value::Bool(*truth),
-        Item::Int(number) => Value::Int(*number),
-        Item::Float(number) => Value::Float(*number),
-        Item::Str(text) => Value::Str(text.clone()),
-        Item::List(items) => Value::List(items.iter().map(value_of).collect()),
-        Item::Dict(entries) => Value::Dict(
-            entries
-                .iter()
-                .map(|(key, item)| (value_of(key), value_of(item)))
-                .collect(),
-        ),
-    }
-}
-
-/// `-i`: commands from standard input, until `exit`.
-fn converse(options: &Options, world: &mut World<'_>) -> u8 {
-    say(
-        world,
-        &format!(
-            "Fail2Ban v{FAIL2BAN_VERSION} reads log file that contains password failure report\nand bans the corresponding IP addresses using firewall rules.\n"
-        ),
-    );
-    let mut lines = std::io::stdin().lock().lines();
-    loop {
-        // A prompt that cannot be written will not be missed.
-        let _ = write!(world.out, "fail2ban> ");
-        let _ = world.out.flush();
-        let Some(Ok(line)) = lines.next() else {
-            return 0;
-        };
-        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        match words.first().map(String::as_str) {
-            None => {}
-            Some("exit" | "quit") => return 0,
-            Some("help") => say(world, help::full(Program::Client).trim_end()),
-            Some(_) => {
-                command(options, &words, world);
-            }
-        }
-    }
+    false
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{FAIL2BAN_VERSION, FAILED, Program, World, help, say, say_error};
+use super::{FAIL2BAN_VERSION, FAILED, Program, World, help};
 use crate::config::{self, CommandLineOption, Config, DEFAULT_VENDOR, Disk, Facts, Inputs};
 
 /// Where a configuration is read from, for every program alike.
@@ -43,12 +43,12 @@ pub(super) fn show(words: &[String], world: &mut World<'_>) -> u8 {
             "--origin" => origin = true,
             "--json" => json = true,
             "-h" | "--help" => {
-                say(world, &help::usage(Program::Config));
+                world.say(&help::usage(Program::Config));
                 return 0;
             }
             option if option.starts_with('-') => {
                 let usage = help::usage(Program::Config);
-                say_error(world, &format!("option {option} not recognized\n{usage}"));
+                world.say_error(&format!("option {option} not recognized\n{usage}"));
                 return FAILED;
             }
             name => jail = Some(name.to_owned()),
@@ -60,18 +60,18 @@ pub(super) fn show(words: &[String], world: &mut World<'_>) -> u8 {
     match explained {
         Ok((options, complaints)) => {
             for complaint in &complaints {
-                say_error(world, &complaint.to_string());
+                world.say_error(&complaint.to_string());
             }
             let text = if json {
                 config::json(&options, origin)
             } else {
                 config::text(&options, origin)
             };
-            say(world, text.trim_end());
+            world.say(text.trim_end());
             0
         }
         Err(complaint) => {
-            say_error(world, &complaint.to_string());
+            world.say_error(&complaint.to_string());
             FAILED
         }
     }

@@ -1,7 +1,7 @@
 //! Help, made of the tables of options and commands.
 
 use super::options;
-use super::{FAIL2BAN_VERSION, FAILED, Program, World, say, say_error};
+use super::{FAIL2BAN_VERSION, FAILED, Program, World};
 use crate::protocol::{COMMANDS, Scope};
 
 /// The version in words.
@@ -28,14 +28,13 @@ pub(super) fn overview(arguments: &[String], world: &mut World<'_>) -> u8 {
     let word = arguments.get(1).map_or("", String::as_str);
     match word {
         "-V" | "--version" => {
-            say(world, &version());
+            world.say(&version());
             return 0;
         }
         "" | "-h" | "--help" | "help" => {}
-        other => say_error(
-            world,
-            &format!("rban: there is no '{other}'; rban --help lists all"),
-        ),
+        other => world.say_error(&format!(
+            "rban: there is no '{other}'; rban --help lists all"
+        )),
     }
     let text = format!(
         "{}\n\n\
@@ -48,10 +47,10 @@ pub(super) fn overview(arguments: &[String], world: &mut World<'_>) -> u8 {
         version()
     );
     if matches!(word, "-h" | "--help" | "help") {
-        say(world, &text);
+        world.say(&text);
         0
     } else {
-        say_error(world, &text);
+        world.say_error(&text);
         FAILED
     }
 }

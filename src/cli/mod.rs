@@ -2,23 +2,24 @@
 //!
 //! `rban server`, `client` and `regex` are fail2ban's three programs, and so are links by their
 //! names; `rban config` and the short forms are our own. Everything printed goes through
-//! [`Output`], so that tests read it.
+//! [`World`], so that tests read it.
 
 pub mod options;
 
 mod background;
 mod client;
 mod configuration;
+mod converse;
 mod help;
+mod reload;
 mod wire;
-
-use std::fmt;
-use std::io::Write;
+mod world;
 
 pub use background::READY;
 pub use client::config_inputs as server_inputs;
 pub use options::Options;
 pub use wire::{Wire, WireError};
+pub use world::{World, line};
 
 /// The version of fail2ban whose behaviour this is.
 pub const FAIL2BAN_VERSION: &str = crate::model::FAIL2BAN_VERSION;
@@ -39,24 +40,6 @@ pub enum Program {
 const SHORT_FORMS: &[&str] = &[
     "status", "banned", "unban", "reload", "start", "stop", "restart", "ping", "version",
 ];
-
-/// What is known of the world when a program starts.
-pub struct World<'w> {
-    /// All variables.
-    pub environment: Vec<(String, String)>,
-    /// The kernel has nf_tables and `nft` is there.
-    pub nf_tables: bool,
-    pub out: &'w mut dyn Write,
-    pub err: &'w mut dyn Write,
-}
-
-impl fmt::Debug for World<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("World")
-            .field("nf_tables", &self.nf_tables)
-            .finish_non_exhaustive()
-    }
-}
 
 /// What is left to do.
 #[derive(Debug)]
@@ -102,25 +85,16 @@ pub fn run(arguments: &[String], world: &mut World<'_>) -> Next {
     match program {
         Program::Config => Next::Done(configuration::show(&words, world)),
         Program::Regex => {
-            say_error(world, "there is no rban regex in this version");
+            world.say_error("there is no rban regex in this version");
             Next::Done(FAILED)
         }
         Program::Server | Program::Client => match Options::parse(&words) {
             Ok(options) => client::run(program, options, world),
             Err(error) => {
                 let usage = help::usage(program);
-                say_error(world, &format!("{error}\n{usage}"));
+                world.say_error(&format!("{error}\n{usage}"));
                 Next::Done(FAILED)
             }
         },
     }
-}
-
-/// Prints a line. A reader that has gone away (`| head`) is no error of ours.
-fn say(world: &mut World<'_>, text: &str) {
-    let _ = writeln!(world.out, "{text}");
-}
-
-fn say_error(world: &mut World<'_>, text: &str) {
-    let _ = writeln!(world.err, "{text}");
 }

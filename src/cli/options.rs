@@ -5,6 +5,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::model::Level;
+
 /// What a row does to the options.
 #[derive(Clone, Copy)]
 enum Takes {
@@ -159,8 +161,18 @@ const ROWS: &[Row] = &[
         |o| o.interactive = true,
         "take commands from a prompt",
     ),
-    flag(Some('v'), "verbose", |o| o.verbose += 1, "say more"),
-    flag(Some('q'), "quiet", |o| o.quiet += 1, "say less"),
+    flag(
+        Some('v'),
+        "verbose",
+        |o| o.verbose = o.verbose.saturating_add(1),
+        "say more",
+    ),
+    flag(
+        Some('q'),
+        "quiet",
+        |o| o.quiet = o.quiet.saturating_add(1),
+        "say less",
+    ),
     flag(
         Some('x'),
         "force",
@@ -303,6 +315,17 @@ impl Options {
             }
         }
         Ok(())
+    }
+
+    /// The least a client logs: warnings, more with each `-v`, less with `-q`.
+    pub fn level(&self) -> Level {
+        match i16::from(self.verbose) - i16::from(self.quiet) {
+            ..=-1 => Level::Error,
+            0 => Level::Warning,
+            1 => Level::Info,
+            2 => Level::Debug,
+            3.. => Level::HeavyDebug,
+        }
     }
 
     /// The options that override `fail2ban.conf`: as typed, the option's name, the value.

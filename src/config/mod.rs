@@ -59,6 +59,7 @@ pub use show::{json, text};
 pub use spec::{Spec, SpecError};
 pub use stream::{Command, dump, stream};
 pub use tree::{Disk, Memory, Tree};
+pub use values::shell_words;
 
 use environment::Overrides;
 use files::Library;

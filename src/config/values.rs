@@ -40,11 +40,11 @@ pub(super) fn words(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The shell words of a `journalmatch` line: quotes and backslashes as POSIX has them, no comments.
+/// The shell words of a `journalmatch` line or a typed command: quotes and backslashes as POSIX has them, no comments.
 ///
 /// # Errors
 /// When a quote is left open or a backslash ends the line.
-pub(super) fn shell_words(text: &str) -> Result<Vec<String>, &'static str> {
+pub fn shell_words(text: &str) -> Result<Vec<String>, &'static str> {
     let mut found = Vec::new();
     let mut word: Option<String> = None;
     let mut rest = text.chars();

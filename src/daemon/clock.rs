@@ -6,7 +6,7 @@ use crate::model::Time;
 
 /// Now, to the microsecond.
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
-pub(super) fn now() -> Time {
+pub fn now() -> Time {
     // A clock before 1970 is a machine without one; the epoch is as good a guess as any.
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)

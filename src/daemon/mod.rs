@@ -4,7 +4,7 @@
 //! workers and clients feed it and never touch the state. [`jails`] come and go, [`logs`] feed them,
 //! [`control`] and [`queries`] answer clients; the database has its thread in [`keeper`].
 
-mod clock;
+pub mod clock;
 mod control;
 mod facts;
 mod inbox;

@@ -16,9 +16,8 @@ pub enum Charset {
 /// The text for a command's answer, without the final newline.
 ///
 /// Where an answer does not have the shape its command promises, its `repr` is shown.
-pub fn render(command: &[String], answer: &Value, charset: Charset) -> String {
-    let words: Vec<&str> = command.iter().map(String::as_str).collect();
-    special(&words, answer, charset).unwrap_or_else(|| answer.to_string())
+pub fn render(command: &[&str], answer: &Value, charset: Charset) -> String {
+    special(command, answer, charset).unwrap_or_else(|| answer.to_string())
 }
 
 /// The text for a command that failed.

@@ -328,9 +328,9 @@ fn answers() -> Vec<(&'static str, Vec<Value>)> {
 }
 
 /// A script that renders command and answer pairs with fail2ban's Beautifier.
-fn beautify(cases: &[(Vec<String>, &Value)], utf8: bool) -> String {
+fn beautify(cases: &[(Vec<&str>, &Value)], utf8: bool) -> String {
     let cases = cases.iter().map(|(words, answer)| {
-        let words = Value::list(words.iter().map(String::as_str));
+        let words = Value::list(words.iter().copied());
         Value::Tuple(vec![words, (*answer).clone()])
     });
     format!(
@@ -347,11 +347,11 @@ fn beautify(cases: &[(Vec<String>, &Value)], utf8: bool) -> String {
     )
 }
 
-fn words(command: &str) -> Vec<String> {
-    command.split(' ').map(str::to_owned).collect()
+fn words(command: &str) -> Vec<&str> {
+    command.split(' ').collect()
 }
 
-fn compare(cases: &[(Vec<String>, &Value)], charset: Charset) {
+fn compare(cases: &[(Vec<&str>, &Value)], charset: Charset) {
     let script = beautify(cases, charset == Charset::Utf8);
     let Some(Json::Array(told)) = reference::python(&script) else {
         return;

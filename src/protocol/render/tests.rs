@@ -1,8 +1,7 @@
 use super::*;
 
 fn shown(words: &[&str], answer: &Value) -> String {
-    let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-    render(&words, answer, Charset::Utf8)
+    render(words, answer, Charset::Utf8)
 }
 
 fn pairs(entries: &[(&str, Value)]) -> Value {
@@ -104,7 +103,7 @@ fn statistics_are_a_table_of_lines_or_of_plain_characters() {
     ];
     let table = shown(&["stats"], &statistics());
     assert_eq!(table.lines().collect::<Vec<_>>(), expected);
-    let plain = render(&["statistics".to_owned()], &statistics(), Charset::Ascii);
+    let plain = render(&["statistics"], &statistics(), Charset::Ascii);
     let ascii = |line: &str| {
         line.chars()
             .map(|c| match c {
