@@ -3,6 +3,7 @@
 mod article;
 mod badinput;
 mod bench;
+mod client;
 mod config_stream;
 mod date_reference;
 mod drivers;
