@@ -230,3 +230,171 @@ fn many_clients_at_once_each_get_their_own_answer() {
         }
     });
 }
+
+/// The installed fail2ban's own client, asked to say some words to a server of ours.
+fn fail2bans_client(socket: &Path, words: &[&str]) -> Option<(i32, String, String)> {
+    const CLIENT: &str = "/usr/bin/fail2ban-client";
+    if !Path::new(CLIENT).exists() {
+        eprintln!("skipped, fail2ban is not installed");
+        return None;
+    }
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the real client is this test's other half"
+    )]
+    let mut client = std::process::Command::new(CLIENT);
+    let output = client
+        .args(["-s", &socket.to_string_lossy()])
+        .args(words)
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Some((
+        output.status.code().unwrap(),
+        text(&output.stdout),
+        text(&output.stderr),
+    ))
+}
+
+/// What a server might answer, with everything a pickle of ours can hold.
+fn canned(command: &Value) -> Answer {
+    let pair = |name: &str, value: Value| Value::Tuple(vec![name.into(), value]);
+    let words: Vec<String> = command
+        .items()
+        .unwrap()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    Ok(match words.as_slice() {
+        ["ping"] => "pong".into(),
+        ["status"] => Value::List(vec![
+            pair("Number of jail", 2i64.into()),
+            pair("Jail list", "sshd, wéb".into()),
+        ]),
+        ["status", "sshd"] => Value::List(vec![
+            pair(
+                "Filter",
+                Value::List(vec![
+                    pair("Currently failed", 0i64.into()),
+                    pair("Total failed", i64::MAX.into()),
+                    pair("File list", Value::list(["/var/log/auth.log"])),
+                ]),
+            ),
+            pair(
+                "Actions",
+                Value::List(vec![pair(
+                    "Banned IP list",
+                    Value::list(["192.0.2.5", "2001:db8::1"]),
+                )]),
+            ),
+        ]),
+        ["status", jail] => return Err(Exception::unknown_jail(jail)),
+        ["add", jail] => return Err(Exception::duplicate_jail(jail)),
+        ["get", "sshd", "bantime"] => (-1i64).into(),
+        ["get", "sshd", "findtime"] => Value::Float(0.25),
+        ["get", "sshd", "prefregex"] => Value::Bytes(vec![0, 255]),
+        ["get", "thread"] => Value::Dict(vec![("stacksize".into(), 0i64.into())]),
+        ["get", "sshd", "datepattern"] => {
+            Value::Tuple(vec![Value::None, "Default Detectors".into()])
+        }
+        ["banned"] => Value::List(vec![Value::Dict(vec![(
+            "sshd".into(),
+            Value::Set(vec!["x".into()]),
+        )])]),
+        ["echo", ..] => Value::list(words[1..].iter().copied()),
+        ["stop"] => Value::None,
+        ["get"] => return Err(crate::protocol::index_error()),
+        ["flushlogs"] => {
+            let missing = vec![2i64.into(), "No such file".into(), "/x".into()];
+            return Err(Exception::builtin("FileNotFoundError", missing));
+        }
+        _ => {
+            return Err(Exception::builtin(
+                "Exception",
+                vec!["Invalid command".into()],
+            ));
+        }
+    })
+}
+
+#[test]
+fn the_real_client_understands_every_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sock");
+    let (server, _) = Server::bind(&path).unwrap();
+    server.serve(|command| canned(&command)).unwrap();
+    let cases: &[(&str, i32, &str, &str)] = &[
+        ("ping", 0, "Server replied: pong\n", ""),
+        (
+            "status",
+            0,
+            "Status\n|- Number of jail:\t2\n`- Jail list:\tsshd, wéb\n",
+            "",
+        ),
+        (
+            "status sshd",
+            0,
+            "Status for the jail: sshd\n|- Filter\n|  |- Currently failed:\t0\n\
+             |  |- Total failed:\t9223372036854775807\n|  `- File list:\t/var/log/auth.log\n\
+             `- Actions\n   `- Banned IP list:\t192.0.2.5 2001:db8::1\n",
+            "",
+        ),
+        (
+            "status nope",
+            255,
+            "Sorry but the jail 'nope' does not exist\n",
+            "NOK: ('nope',)",
+        ),
+        (
+            "add sshd",
+            255,
+            "The jail 'sshd' already exists\n",
+            "NOK: ('sshd',)",
+        ),
+        ("get sshd bantime", 0, "-1\n", ""),
+        ("get sshd findtime", 0, "0.25\n", ""),
+        ("get sshd prefregex", 0, "b'\\x00\\xff'\n", ""),
+        ("get thread", 0, "{'stacksize': 0}\n", ""),
+        (
+            "get sshd datepattern",
+            0,
+            "Current date pattern set to: Default Detectors\n",
+            "",
+        ),
+        ("banned", 0, "[{'sshd': {'x'}}]\n", ""),
+        ("echo a é 'b", 0, "a é 'b\n", ""),
+        (
+            "get",
+            255,
+            "Sorry but the command is invalid\n",
+            "NOK: ('list index out of range',)",
+        ),
+        (
+            "flushlogs",
+            255,
+            "[Errno 2] No such file: '/x'\n",
+            "NOK: (2, 'No such file')",
+        ),
+        (
+            "nonsense",
+            255,
+            "Invalid command\n",
+            "NOK: ('Invalid command',)",
+        ),
+        ("stop", 0, "Shutdown successful\n", ""),
+    ];
+    for (words, code, out, err) in cases {
+        let words: Vec<&str> = words.split(' ').collect();
+        let Some(said) = fail2bans_client(&path, &words) else {
+            return;
+        };
+        assert_eq!(
+            (said.0, said.1.as_str()),
+            (*code, *out),
+            "{words:?}: {}",
+            said.2
+        );
+        assert!(said.2.contains(err), "{words:?}: {}", said.2);
+    }
+}
