@@ -7,7 +7,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::libc;
+use nix::unistd::{Whence, lseek};
 
 use super::SourceError;
 use super::follow::Files;
@@ -99,6 +101,17 @@ impl Content for LogFile {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 read => return read,
             }
+        }
+    }
+
+    fn data_from(&self, offset: u64) -> io::Result<u64> {
+        // We read by offset: that this moves the file's own does not matter.
+        match lseek(&self.file, offset as i64, Whence::SeekData) {
+            Ok(data) => Ok(data.unsigned_abs()),
+            // Nothing but a hole up to the end.
+            Err(Errno::ENXIO) => self.stat().map(|stat| stat.size),
+            // The file system knows no holes.
+            Err(_) => Ok(offset),
         }
     }
 }

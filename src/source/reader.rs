@@ -16,6 +16,8 @@ pub(super) trait Content {
     fn stat(&self) -> io::Result<Stat>;
     /// Reads at a byte offset, without moving anything; 0 at the end.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Where something was written, at or behind an offset; what is before is a hole of NULs.
+    fn data_from(&self, offset: u64) -> io::Result<u64>;
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -143,7 +145,26 @@ impl<F: Content> Reader<F> {
             return Ok(Read::End);
         }
         self.remember_head(data, at);
+        if data.iter().all(|byte| *byte == 0) && self.skip_hole(at, count as u64)? {
+            return Ok(Read::Part);
+        }
         Ok(self.take(data, at).map_or(Read::Part, Read::Lines))
+    }
+
+    /// A program that goes on writing where it was after its log was truncated leaves a hole there,
+    /// perhaps gibibytes of it. It is no part of the line behind it. `true` if there was one.
+    fn skip_hole(&mut self, at: u64, count: u64) -> io::Result<bool> {
+        let nothing_yet = self.skipped == 0 && self.partial.iter().all(|byte| *byte == 0);
+        let data = if nothing_yet {
+            self.file.data_from(at)?
+        } else {
+            at
+        };
+        let skips = data >= at + count;
+        if skips {
+            self.seek(data.min(self.limit));
+        }
+        Ok(skips)
     }
 
     pub(super) fn stat(&self) -> io::Result<Stat> {

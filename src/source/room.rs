@@ -10,6 +10,7 @@ use std::sync::mpsc::Receiver;
 
 use crate::model::{Span, Time};
 
+use super::SourceError;
 use super::disk::LogFile;
 use super::event::{LogId, SourceEvent, Subscriber, Subscription};
 use super::follow::Follower;
@@ -42,7 +43,7 @@ pub(super) struct Room {
     pub(super) sink: Sink,
     orders: Receiver<Command>,
     pub(super) ear: PipeReader,
-    /// `None` where the kernel has none for us: then everything is polled, and why.
+    /// Where the kernel has none for us, everything is polled: and why.
     pub(super) watches: Result<Watches, String>,
     pub(super) mounts: Option<File>,
     pub(super) wishes: BTreeMap<usize, Wish>,
@@ -71,7 +72,8 @@ impl Room {
             sink,
             orders,
             ear,
-            watches: Watches::new().map_err(|error| format!("inotify: {error}")),
+            watches: Watches::new()
+                .map_err(|error| format!("inotify: {}", SourceError::from(&error))),
             mounts: File::open(MOUNTS).ok(),
             wishes: BTreeMap::new(),
             follower: Follower::new(),

@@ -158,6 +158,10 @@ mod tests {
             })
         }
 
+        fn data_from(&self, offset: u64) -> io::Result<u64> {
+            Ok(offset)
+        }
+
         fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
             let size = self.lines * WIDTH;
             let count = size.saturating_sub(offset).min(buffer.len() as u64) as usize;
@@ -266,6 +270,10 @@ mod tests {
                     links: 1,
                 })
             }
+            fn data_from(&self, offset: u64) -> io::Result<u64> {
+                Ok(offset)
+            }
+
             fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
                 let count = (self.0.saturating_sub(offset) as usize).min(buffer.len());
                 buffer[..count].fill(b'x');

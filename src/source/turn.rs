@@ -100,11 +100,16 @@ impl Room {
     }
 
     fn watch_path(&mut self, id: LogId) {
-        let (Some(log), Ok(watches)) = (self.follower.logs.get(&id), &mut self.watches) else {
+        let Some(log) = self.follower.logs.get(&id) else {
             return;
         };
-        if let Err(error) = watches.watch_path(id, &log.path) {
-            self.poll(id, format!("inotify: {}", SourceError::from(&error)));
+        let inotify = |error| format!("inotify: {}", SourceError::from(&error));
+        let watched = match &mut self.watches {
+            Ok(watches) => watches.watch_path(id, &log.path).map_err(inotify),
+            Err(reason) => Err(reason.clone()),
+        };
+        if let Err(reason) = watched {
+            self.poll(id, reason);
         }
     }
 

@@ -787,3 +787,167 @@ fn an_idle_watcher_never_wakes_up() {
     std::thread::park_timeout(Duration::from_secs(3));
     assert_eq!(sleeps(), before);
 }
+
+#[test]
+fn a_hole_of_gibibytes_is_not_read() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("log");
+    append(&path, "before\n");
+    let eye = Eye::on(vec![wish(JAIL, &path)]);
+    eye.lines(JAIL, "before");
+    // A program without O_APPEND goes on where it was, in a file that was truncated meanwhile.
+    let file = OpenOptions::new().write(true).open(&path).expect("a log");
+    file.set_len(0).expect("truncated");
+    let far = 1 << 36;
+    std::os::unix::fs::FileExt::write_all_at(&file, b"after\n", far).expect("written");
+    let event = eye.until(|event| matches!(event, SourceEvent::Lines { .. }));
+    let SourceEvent::Lines { chunk, .. } = event else {
+        unreachable!();
+    };
+    assert_eq!(chunk.text().trim_start_matches('\0'), "after\n");
+    assert_eq!(chunk.position().offset, far + 6);
+}
+
+#[test]
+fn a_log_we_may_not_read_is_read_as_soon_as_we_may() {
+    use std::os::unix::fs::PermissionsExt;
+    assert!(
+        nix::unistd::geteuid().is_root(),
+        "only root can become somebody else"
+    );
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("log");
+    let allow = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a mode");
+    };
+    allow(dir.path(), 0o755);
+    append(&path, "one\n");
+    allow(&path, 0o600);
+    let (sender, events) = channel();
+    let watcher = Watcher::start(
+        clock,
+        Box::new(move |event| {
+            // The watcher's thread alone, and for files alone, becomes nobody.
+            nix::unistd::setfsuid(nix::unistd::Uid::from_raw(65534));
+            sender.send(kind(&event)).is_ok()
+        }),
+    );
+    let watcher = watcher.expect("a watcher");
+    let next = || {
+        events
+            .recv_timeout(Duration::from_secs(10))
+            .expect("an event")
+    };
+    watcher.follow(vec![wish(OTHER, dir.path().join("missing"))]);
+    assert_eq!(next(), "Missing");
+    watcher.follow(vec![wish(JAIL, &path)]);
+    assert_eq!(next(), "Failed: Permission denied");
+    allow(&path, 0o644);
+    assert_eq!(next(), "Opened 0");
+    assert_eq!(next(), "Lines 1");
+    assert_eq!([next(), next()], ["CaughtUp", "Recovered"]);
+}
+
+/// Runs a test of this program again in namespaces of its own, after a shell script; `false` when
+/// that is where we are.
+fn outside(test: &str, script: &str) -> bool {
+    // Nothing has this name: it only tells the inner program where it is.
+    const INSIDE: &str = "inside-a-namespace";
+    if std::env::args().any(|argument| argument == INSIDE) {
+        return false;
+    }
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a namespace belongs to a process"
+    )]
+    let mut command = std::process::Command::new("unshare");
+    let program = std::env::current_exe().expect("a program");
+    let output = command
+        .args(["--user", "--map-root-user", "--mount", "sh", "-ec"])
+        .arg(format!("{script}; exec \"$@\""))
+        .arg("sh")
+        .arg(program)
+        .args(["--exact", test, "--nocapture", "--skip", INSIDE])
+        .output()
+        .expect("unshare");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}{complained}"
+    );
+    true
+}
+
+#[test]
+fn a_mount_over_a_log_and_its_end_are_noticed() {
+    if outside("source::a_mount_over_a_log_and_its_end_are_noticed", "true") {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("below/log");
+    fs::create_dir(dir.path().join("below")).expect("a directory");
+    append(&path, "one\n");
+    let eye = Eye::on(vec![wish(JAIL, &path)]);
+    eye.lines(JAIL, "one");
+    let run = |program: &str, args: &[&str]| {
+        #[expect(clippy::disallowed_methods, reason = "the real mount")]
+        let status = std::process::Command::new(program).args(args).status();
+        assert!(status.expect(program).success());
+    };
+    let below = path.parent().and_then(Path::to_str).expect("a path");
+    run("mount", &["-t", "tmpfs", "none", below]);
+    eye.until(|event| kind(event) == "Missing");
+    append(&path, "elsewhere\n");
+    assert_eq!(eye.lines(JAIL, "elsewhere"), ["elsewhere"]);
+    run("umount", &["--lazy", below]);
+    append(&path, "two\n");
+    assert_eq!(eye.lines(JAIL, "two"), ["two"], "and nothing of it twice");
+}
+
+#[test]
+fn without_inotify_it_polls_and_says_why() {
+    let limits = "echo 0 > /proc/sys/user/max_inotify_instances";
+    if outside("source::without_inotify_it_polls_and_says_why", limits) {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("log");
+    let eye = Eye::on(vec![
+        wish(JAIL, &path),
+        wish(OTHER, dir.path().join("*.log")),
+    ]);
+    let told = eye.until(|event| kind(event).starts_with("Polling"));
+    assert!(
+        kind(&told).starts_with("Polling: inotify: "),
+        "{}",
+        kind(&told)
+    );
+    append(&path, "one\n");
+    assert_eq!(eye.lines(JAIL, "one"), ["one"]);
+    append(&dir.path().join("other.log"), "two\n");
+    assert_eq!(eye.lines(OTHER, "two"), ["two"]);
+}
+
+#[test]
+fn where_inotify_has_no_watches_left_it_polls_and_says_why() {
+    let limits = "echo 3 > /proc/sys/user/max_inotify_watches";
+    if outside(
+        "source::where_inotify_has_no_watches_left_it_polls_and_says_why",
+        limits,
+    ) {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("log");
+    append(&path, "one\n");
+    let eye = Eye::open();
+    eye.watcher.follow(vec![wish(JAIL, &path)]);
+    let told = eye.until(|event| kind(event).starts_with("Polling"));
+    assert_eq!(kind(&told), "Polling: inotify: No space left on device");
+    append(&path, "two\n");
+    assert!(eye.lines(JAIL, "two").len() <= 2);
+    fs::rename(&path, dir.path().join("log.1")).expect("renamed");
+    append(&path, "three\n");
+    assert_eq!(eye.lines(JAIL, "three"), ["three"]);
+}

@@ -41,6 +41,17 @@ impl Content for &Bytes {
         }
         Ok(count)
     }
+
+    /// Every page of NULs is a hole.
+    fn data_from(&self, offset: u64) -> io::Result<u64> {
+        let bytes = self.bytes.borrow();
+        let rest = &bytes[offset as usize..];
+        let nuls = rest
+            .iter()
+            .position(|byte| *byte != 0)
+            .unwrap_or(rest.len());
+        Ok(((offset + nuls as u64) / 4096 * 4096).max(offset))
+    }
 }
 
 impl Bytes {
@@ -221,4 +232,19 @@ fn a_limit_is_not_passed() {
     assert_eq!(drain(&mut reader, 64).0, ["one", "two"]);
     reader.set_limit(u64::MAX);
     assert_eq!(drain(&mut reader, 64).0, ["three"]);
+}
+
+#[test]
+fn a_hole_before_a_line_is_no_part_of_it() {
+    let file = Bytes::default();
+    let mut reader = open(&file, "utf-8");
+    file.append(vec![0; 5 * LINE_MAX + 100]);
+    file.append("text\n\0\0more\n");
+    let (lines, cut) = drain(&mut reader, 64 * 1024);
+    assert!(
+        !cut && lines[0].len() < 8192 && lines[0].ends_with("\0text"),
+        "{}",
+        lines[0].len()
+    );
+    assert_eq!(lines[1], "\0\0more");
 }
