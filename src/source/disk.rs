@@ -6,6 +6,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::errno::Errno;
 use nix::libc;
@@ -15,16 +17,29 @@ use super::SourceError;
 use super::follow::Files;
 use super::reader::{Content, Identity, Stat};
 
-/// Paths as the kernel resolves them.
+/// Paths as the kernel resolves them, and how many files are open.
 #[derive(Debug)]
-pub(super) struct Disk;
+pub(super) struct Disk {
+    open: Arc<AtomicUsize>,
+    /// More than this are refused: a pattern that matches ten thousand files must not leave the
+    /// daemon without descriptors for its socket, its scripts and its database.
+    most: usize,
+}
 
 /// An open log.
 #[derive(Debug)]
 pub(super) struct LogFile {
     file: File,
     identity: Identity,
+    /// Counts this one, too.
+    open: Arc<AtomicUsize>,
 }
+
+/// Descriptors left to the rest of the daemon, where the limit is not too small for that.
+const SPARED: usize = 128;
+
+/// The usual soft limit, where the kernel does not tell ours.
+const DESCRIPTORS: usize = 1024;
 
 /// File systems whose changes are made elsewhere too, where inotify does not see them; numbers
 /// from `<linux/magic.h>` and the file systems' own sources.
@@ -48,6 +63,31 @@ const SHARED: &[(i64, &str)] = &[
 /// Symbolic links followed in one path, as the kernel does.
 const LINKS_MAX: usize = 40;
 
+impl Disk {
+    pub(super) fn new() -> Self {
+        let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+        let descriptors = soft_limit(&limits).unwrap_or(DESCRIPTORS);
+        Self {
+            open: Arc::default(),
+            most: descriptors - SPARED.min(descriptors / 2),
+        }
+    }
+}
+
+/// The number of files a process may open, from `/proc/PID/limits`.
+fn soft_limit(limits: &str) -> Option<usize> {
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+impl Drop for LogFile {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Files for Disk {
     type File = LogFile;
 
@@ -63,6 +103,9 @@ impl Files for Disk {
     }
 
     fn open(&self, path: &Path) -> Result<Option<LogFile>, SourceError> {
+        if self.open.load(Ordering::Relaxed) >= self.most {
+            return Err(SourceError::System(Errno::EMFILE as i32));
+        }
         // O_NONBLOCK: what became a named pipe since we looked does not hold us up.
         let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
         let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
@@ -70,8 +113,12 @@ impl Files for Disk {
         match opened {
             Ok((metadata, file)) => {
                 is_a_file(&metadata)?;
-                let identity = identity(&metadata);
-                Ok(Some(LogFile { file, identity }))
+                self.open.fetch_add(1, Ordering::Relaxed);
+                Ok(Some(LogFile {
+                    file,
+                    identity: identity(&metadata),
+                    open: Arc::clone(&self.open),
+                }))
             }
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(SourceError::from(&error)),
@@ -223,6 +270,7 @@ mod tests {
 
     #[test]
     fn only_files_are_logs() {
+        let disk = Disk::new();
         let dir = tempfile::tempdir().expect("a directory");
         let pipe = dir.path().join("pipe");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
@@ -234,12 +282,39 @@ mod tests {
             (Path::new("/dev/null"), "it is a device, not a log file"),
             (&looping, "Too many symbolic links encountered"),
         ] {
-            assert_eq!(Disk.look(path).expect_err("an error").to_string(), sentence);
-            assert_eq!(Disk.open(path).expect_err("an error").to_string(), sentence);
+            assert_eq!(disk.look(path).expect_err("an error").to_string(), sentence);
+            assert_eq!(disk.open(path).expect_err("an error").to_string(), sentence);
         }
         let missing = dir.path().join("none/yet");
-        assert_eq!(Disk.look(&missing), Ok(None));
-        assert!(Disk.open(&missing).is_ok_and(|file| file.is_none()));
+        assert_eq!(disk.look(&missing), Ok(None));
+        assert!(disk.open(&missing).is_ok_and(|file| file.is_none()));
+    }
+
+    #[test]
+    fn a_pattern_that_matches_too_much_leaves_descriptors_for_others() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("log");
+        fs::write(&path, "").expect("a file");
+        let disk = Disk {
+            open: Arc::default(),
+            most: 2,
+        };
+        let first = disk.open(&path).expect("opened");
+        let _second = disk.open(&path).expect("opened");
+        let refused = disk.open(&path).expect_err("an error");
+        assert_eq!(refused.to_string(), "Too many open files");
+        drop(first);
+        assert!(disk.open(&path).is_ok());
+    }
+
+    #[test]
+    fn the_limit_is_the_soft_one() {
+        let limits = "Limit                     Soft Limit           Hard Limit           Units\n\
+            Max core file size        0                    unlimited            bytes\n\
+            Max open files            1024                 524288               files\n";
+        assert_eq!(soft_limit(limits), Some(1024));
+        assert_eq!(soft_limit(""), None);
+        assert!(Disk::new().most >= 64);
     }
 
     #[test]

@@ -8,15 +8,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
-use crate::model::{Span, Time};
+use crate::model::Time;
 
 use super::SourceError;
-use super::disk::LogFile;
+use super::disk::{Disk, LogFile};
 use super::event::{LogId, SourceEvent, Subscriber, Subscription};
 use super::follow::Follower;
 use super::glob::Glob;
 use super::log::{Log, Member};
-use super::sleep::POLL_FIRST;
+use super::sleep::Pace;
 use super::watcher::{Command, Sink};
 use super::watches::{Notice, Watches};
 
@@ -55,8 +55,9 @@ pub(super) struct Room {
     /// Logs that may have something to read.
     pub(super) ready: VecDeque<LogId>,
     pub(super) scratch: Vec<u8>,
-    pub(super) poll_every: Span,
-    pub(super) poll_at: Option<Time>,
+    pub(super) polls: Pace,
+    pub(super) retries: Pace,
+    pub(super) disk: Disk,
     pub(super) over: bool,
 }
 
@@ -82,8 +83,9 @@ impl Room {
             next_log: 0,
             ready: VecDeque::new(),
             scratch: vec![0; SCRATCH],
-            poll_every: POLL_FIRST,
-            poll_at: None,
+            polls: Pace::polling(),
+            retries: Pace::retrying(),
+            disk: Disk::new(),
             over: false,
         }
     }
@@ -314,6 +316,6 @@ impl Room {
 impl Wish {
     /// Whether the directories its pattern looks in must be looked at from time to time.
     pub(super) fn is_polled(&self, blind: bool) -> bool {
-        blind || self.polled || self.subscription.polling
+        self.glob.is_some() && (blind || self.polled || self.subscription.polling)
     }
 }

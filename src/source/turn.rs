@@ -32,6 +32,10 @@ impl Room {
         for _ in 0..STEPS {
             more = self.with_tools(&mut told, |follower, tools| follower.step(id, tools));
             self.watch_files(id);
+            let fails = |event: &SourceEvent| matches!(event, SourceEvent::Failed { .. });
+            if told.iter().any(fails) {
+                self.retries.sooner();
+            }
             lines = told
                 .iter()
                 .any(|event| matches!(event, SourceEvent::Lines { .. }));
@@ -40,7 +44,7 @@ impl Room {
             }
         }
         if lines && self.is_polled(id) {
-            self.poll_sooner();
+            self.polls.sooner();
         }
         for event in told {
             self.tell(event);
@@ -78,7 +82,7 @@ impl Room {
                 })
             };
         let mut tools = Tools {
-            files: &Disk,
+            files: &self.disk,
             scratch: &mut self.scratch,
             begin: &mut begin,
             told,
