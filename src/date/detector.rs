@@ -165,6 +165,12 @@ impl Detector {
         }
     }
 
+    /// How often a search gave up: a `datepattern` with back-references, or the like, ran out of the
+    /// steps a line may cost, and counted as not fitting.
+    pub fn exhausted(&self) -> u64 {
+        self.groups.exhausted
+    }
+
     /// The templates in the order they are tried now.
     pub fn templates(&self) -> impl ExactSizeIterator<Item = TemplateUse<'_>> {
         self.order.entries().iter().map(|entry| TemplateUse {

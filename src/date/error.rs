@@ -24,7 +24,7 @@ impl fmt::Display for DateError {
             Self::Percent { pattern, token } => write!(
                 f,
                 "Failed to set datepattern '{pattern}' (may be an invalid format or unescaped \
-                 percent char): no token {token:?}, a literal percent sign is written %%"
+                 percent char): no token \"%{token}\", a literal percent sign is written %%"
             ),
             Self::Twice { name } => write!(f, "There is already a template with name {name}"),
             Self::Regex { name, cause } => {

@@ -259,11 +259,11 @@ pub(super) fn plain(text: &str) -> std::borrow::Cow<'_, str> {
 fn digit(c: char) -> Option<char> {
     use std::sync::LazyLock;
 
-    use regex_syntax::hir::{Class, HirKind};
+    use regex_syntax::hir::{Class, Hir, HirKind};
 
     static DIGITS: LazyLock<Vec<(u32, u32)>> = LazyLock::new(|| {
         let hir = regex_syntax::parse(r"\p{Nd}").ok();
-        match hir.as_ref().map(regex_syntax::hir::Hir::kind) {
+        match hir.as_ref().map(Hir::kind) {
             Some(HirKind::Class(Class::Unicode(class))) => class
                 .ranges()
                 .iter()

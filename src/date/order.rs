@@ -68,6 +68,15 @@ struct Border {
 pub(super) struct Groups {
     pub(super) current: Slots,
     reserve: Slots,
+    /// Searches that gave up.
+    pub(super) exhausted: u64,
+}
+
+#[cfg(test)]
+impl Groups {
+    pub(super) fn steps(&self) -> u64 {
+        self.current.steps() + self.reserve.steps()
+    }
 }
 
 #[derive(Debug)]
@@ -129,9 +138,9 @@ impl Order {
             let whole = anchored || !self.borders_agree(line);
             let found = if whole {
                 tried = Some(last);
-                self.try_line(last, line, &mut groups.current)
+                self.try_line(last, line, groups)
             } else {
-                self.try_between_borders(last, line, &mut groups.current)
+                self.try_between_borders(last, line, groups)
             };
             if let Some(found) = found {
                 let distance = characters(line, found.start);
@@ -165,7 +174,7 @@ impl Order {
             if tried == Some(at) || !possible {
                 continue;
             }
-            let Some(found) = self.try_line(at, line, &mut groups.current) else {
+            let Some(found) = self.try_line(at, line, groups) else {
                 continue;
             };
             let entry = &self.entries[at];
@@ -188,7 +197,7 @@ impl Order {
         Some((at, found))
     }
 
-    fn try_line(&self, at: usize, line: &str, slots: &mut Slots) -> Option<Match> {
+    fn try_line(&self, at: usize, line: &str, groups: &mut Groups) -> Option<Match> {
         let scanner = self.entries[at].template.scanner;
         if let Some(scan) = scanner.and_then(|scanner| scanner.scan(line)) {
             return Some(Match {
@@ -198,18 +207,20 @@ impl Order {
                 scan: Some(scan),
             });
         }
-        self.try_part(at, line, 0, slots)
+        self.try_part(at, line, 0, groups)
     }
 
     /// Tries the template where the last date stood. The line's end counts as the border's.
-    fn try_between_borders(&self, at: usize, line: &str, slots: &mut Slots) -> Option<Match> {
+    fn try_between_borders(&self, at: usize, line: &str, groups: &mut Groups) -> Option<Match> {
         let (start, end) = (byte_at(line, self.start.at), byte_at(line, self.end.at));
-        self.try_part(at, &line[..end], start, slots)
+        self.try_part(at, &line[..end], start, groups)
     }
 
-    fn try_part(&self, at: usize, text: &str, from: usize, slots: &mut Slots) -> Option<Match> {
+    fn try_part(&self, at: usize, text: &str, from: usize, groups: &mut Groups) -> Option<Match> {
         let regex = self.entries[at].template.compiled()?;
+        let slots = &mut groups.current;
         if !regex.search_at(text, from, slots) {
+            groups.exhausted += u64::from(slots.exhausted());
             return None;
         }
         let whole = slots.span();

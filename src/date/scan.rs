@@ -4,7 +4,7 @@
 //! A scanner knows only the plain forms of its template. It says what the template's regular
 //! expression would find, or nothing at all, which means: ask the regular expression. Whatever is
 //! odd (one digit where two are usual, a letter right behind, a character beyond ASCII nearby) is
-//! nothing. `tests/rban/date.rs` holds the two against each other.
+//! nothing. The tests hold the two against each other on lines of all kinds.
 
 use super::fields::Fields;
 use super::formats::FORMATS;

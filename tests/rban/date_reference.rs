@@ -202,6 +202,7 @@ fn compare(cases: &[Case]) {
     };
     let year = i16::try_from(told["year"].as_i64().expect("a year")).expect("a year");
     let mut differences = Vec::new();
+    let (mut found, mut dated) = (0, 0);
     for (case, theirs) in cases.iter().zip(told["cases"].as_array().expect("cases")) {
         let head = format!(
             "{:?} {:?} {:?}",
@@ -226,6 +227,8 @@ fn compare(cases: &[Case]) {
         let answers = theirs["answers"].as_array().expect("answers");
         for (((line, now), ours), theirs) in case.lines.iter().zip(ours).zip(answers) {
             let theirs = Answer::of_reference(line, theirs);
+            found += usize::from(theirs.is_some());
+            dated += usize::from(theirs.as_ref().is_some_and(|answer| answer.time.is_some()));
             if ours != theirs {
                 differences.push(format!(
                     "{head} {now}: {line:?}\n  ours   {ours:?}\n  theirs {theirs:?}"
@@ -235,6 +238,10 @@ fn compare(cases: &[Case]) {
             }
         }
     }
+    assert!(
+        dated > 0 && found >= dated,
+        "the reference program found dates"
+    );
     assert!(
         differences.is_empty(),
         "{} differences, the first:\n{}",

@@ -1,8 +1,12 @@
+use proptest::prelude::*;
+
 use super::*;
+use crate::date::formats::FORMATS;
 
 /// The zone and the moment of fail2ban's own tests: noon of 14 August 2005, summer time.
 const RULE: &str = "CET-01CEST-02,M3.5.0,M10.5.0";
 const NOON: i64 = 1_124_013_600;
+const DAY: i64 = 86_400;
 
 fn detector(datepattern: Option<&str>) -> Detector {
     Detector::new(datepattern, &Zone::local(Some(RULE)), 2026).expect("a datepattern")
@@ -12,10 +16,14 @@ fn secs(found: Option<Found>) -> Option<i64> {
     found?.time.map(Time::secs)
 }
 
+/// The text a fresh detector cuts, and the moment, at [`NOON`].
+fn once<'a>(datepattern: Option<&str>, line: &'a str) -> Option<(&'a str, Option<i64>)> {
+    let found = detector(datepattern).find(line, Time::from_secs(NOON))?;
+    Some((&line[found.cut], found.time.map(Time::secs)))
+}
+
 #[test]
 fn every_default_format_reads_its_own_example() {
-    use super::super::formats::FORMATS;
-
     for format in FORMATS {
         let mut detector = Detector::new(None, &Zone::local(Some("UTC")), 2026).expect("defaults");
         // A quarter of an hour after the example's moment.
@@ -26,22 +34,63 @@ fn every_default_format_reads_its_own_example() {
 }
 
 #[test]
-fn a_syslog_line_is_dated_this_year_unless_that_is_ahead() {
+fn a_line_without_a_year_is_of_this_one_unless_that_is_a_day_ahead() {
     let mut detector = detector(None);
-    let now = Time::from_secs(NOON);
-    let found = detector
-        .find("Aug 14 11:59:58 host sshd[1]: x", now)
-        .expect("a date");
-    assert_eq!(found.cut, 0..15);
-    assert_eq!(found.time, Some(Time::from_secs(NOON - 2)));
+    let mut dated = |line: &str| secs(detector.find(line, Time::from_secs(NOON)));
+    assert_eq!(dated("Aug 14 11:59:58 host x"), Some(NOON - 2));
+    assert_eq!(dated("Aug 15 11:59:58 host x"), Some(NOON + DAY - 2));
+    assert_eq!(dated("Aug 15 12:00:00 host x"), Some(NOON + DAY));
+    assert_eq!(dated("Aug 15 12:00:01 host x"), Some(NOON - 364 * DAY + 1));
+}
+
+#[test]
+fn dates_that_do_not_exist_are_found_but_are_no_moment() {
+    for line in [
+        "2005-02-31 10:00:00 x",
+        "2005-02-29 10:00:00 x",
+        "2005-08-14 10:00:60 x",
+        "2005-08-14 10:00:61 x",
+        "Feb 29 10:00:00 host x",
+        "Aug 14 24:00:00 host x",
+        "Foo Aug 14 29:00:00 host x",
+    ] {
+        let (cut, time) = once(None, line).expect(line);
+        assert!(!cut.is_empty() && time.is_none(), "{line}: {cut} {time:?}");
+    }
+    assert_eq!(once(None, "0000-00-00 00:00:00 x"), None);
+}
+
+#[test]
+fn a_pattern_may_say_that_there_is_no_date() {
+    for pattern in ["{NONE}", "^WARNING:()**", "^(x)?WARNING"] {
+        assert_eq!(
+            once(Some(pattern), "WARNING: 11:59:59"),
+            Some(("", None)),
+            "{pattern}"
+        );
+    }
+    assert_eq!(once(Some("{NONE}"), ""), Some(("", None)));
+}
+
+#[test]
+fn an_epoch_within_a_pattern_is_cut_by_the_patterns_group() {
+    let line = "type=X msg=audit(1124013599.500:12): y";
+    let found = detector(Some(r"^type=\S+ msg=audit\(({EPOCH})")).find(line, Time::from_secs(NOON));
+    let found = found.expect("a date");
+    assert_eq!(&line[found.cut], "1124013599.500");
+    assert_eq!(found.time, Some(Time::from_micros(1_124_013_599_500_000)));
+    let whole = once(Some(r"audit\({EPOCH}"), line);
+    assert_eq!(whole, Some(("audit(1124013599.500", Some(NOON - 1))));
+}
+
+#[test]
+fn what_fails_a_line_in_fail2ban_is_read_or_left_without_a_moment() {
     assert_eq!(
-        secs(detector.find("Aug 15 11:59:58 host x", now)),
-        Some(NOON + 86_398)
+        once(Some("(?:%p )?%I:%M"), "11:30"),
+        Some(("11:30", Some(NOON - 1800)))
     );
-    assert_eq!(
-        secs(detector.find("Aug 15 12:00:01 host x", now)),
-        Some(NOON - 364 * 86_400 + 1)
-    );
+    let unknown = once(None, "ERROR Aug 14 11:59:59 x");
+    assert_eq!(unknown, Some(("ERROR Aug 14 11:59:59", None)));
 }
 
 #[test]
@@ -70,4 +119,238 @@ fn what_the_last_time_was_decides_between_the_two_that_are_shown_twice() {
         Some(1_130_632_200),
         "winter's"
     );
+}
+
+#[test]
+fn the_same_text_means_another_moment_when_the_year_or_the_day_is_another() {
+    let new_year = 1_136_070_000;
+    let mut syslog = detector(None);
+    let mut dated = |line: &str, now: i64| secs(syslog.find(line, Time::from_secs(now)));
+    assert_eq!(
+        dated("Dec 31 23:59:59 host x", new_year - 1),
+        Some(new_year - 1)
+    );
+    assert_eq!(
+        dated("Dec 31 23:59:59 host x", new_year + 1),
+        Some(new_year - 1)
+    );
+    assert_eq!(
+        dated("Jan  1 00:00:00 host x", new_year - 1),
+        Some(new_year - 365 * DAY)
+    );
+    assert_eq!(
+        dated("Jan  1 00:00:00 host x", new_year + 1),
+        Some(new_year)
+    );
+    let mut time_only = detector(Some("{^LN-BEG}%H:%M:%S"));
+    let mut dated = |line: &str, now: i64| secs(time_only.find(line, Time::from_secs(now)));
+    assert_eq!(dated("12:00:01 x", NOON), Some(NOON + 1 - DAY));
+    assert_eq!(dated("12:00:01 x", NOON + 1), Some(NOON + 1));
+    assert_eq!(dated("12:00:01 x", NOON + DAY), Some(NOON + 1));
+}
+
+#[test]
+fn another_zone_makes_another_moment_of_the_same_line() {
+    let mut detector = detector(None);
+    let line = "2005-08-14 12:00:00 host sshd: x";
+    let now = Time::from_secs(NOON);
+    assert_eq!(secs(detector.find(line, now)), Some(NOON));
+    detector.set_zone(
+        &Zone::local(Some(RULE))
+            .with_offset("UTC+0300")
+            .expect("a zone"),
+    );
+    assert_eq!(secs(detector.find(line, now)), Some(NOON - 3600));
+    assert_eq!(
+        secs(detector.find("2005-08-14 10:00:00 Z x", now)),
+        Some(NOON)
+    );
+}
+
+#[test]
+fn a_log_with_one_format_is_read_by_one_template_that_moves_to_the_front() {
+    let mut detector = detector(None);
+    let line = "192.0.2.1 - - [14/Aug/2005:11:59:59 +0200] x";
+    for _ in 0..9 {
+        assert_eq!(
+            secs(detector.find(line, Time::from_secs(NOON))),
+            Some(NOON - 1)
+        );
+    }
+    let used: Vec<_> = detector
+        .templates()
+        .filter(|template| template.hits > 0)
+        .collect();
+    assert_eq!(used.len(), 1);
+    assert_eq!(used[0].hits, 9);
+    assert_eq!(
+        detector.templates().next().map(|first| first.number),
+        Some(used[0].number)
+    );
+}
+
+#[test]
+fn a_pattern_is_told_where_one_or_two_were_asked_for() {
+    assert_eq!(detector(None).pattern(), None);
+    assert_eq!(
+        detector(Some("%H:%M")).pattern(),
+        Some((Some("%H:%M"), "24hour:Minute"))
+    );
+    assert_eq!(detector(Some("epoch\n%Y")).pattern(), Some((None, "Epoch")));
+    assert_eq!(detector(Some("epoch\n%Y\n%y")).pattern(), None);
+    assert_eq!(
+        detector(Some("{NONE}")).pattern(),
+        Some((Some("{UNB}^"), "^"))
+    );
+}
+
+fn messages<'a>(records: impl Iterator<Item = &'a Record>) -> Vec<&'a str> {
+    records.map(|record| record.message.as_str()).collect()
+}
+
+#[test]
+fn what_fail2ban_logs_about_patterns_can_be_logged() {
+    let late = "  default date pattern: 31 template(s)";
+    for (pattern, said, said_late) in [
+        (None, &[] as &[&str], Some(late)),
+        (
+            Some("{^LN-BEG}"),
+            &["  default filtered date pattern: 17 template(s)"],
+            None,
+        ),
+        (
+            Some("{DEFAULT}"),
+            &["  default filtered date pattern: 0 template(s)"],
+            Some(late),
+        ),
+        (
+            Some(r"^\[({DATE})"),
+            &[r"  default date pattern for `'^\\[({DATE})'`: 17 template(s)"],
+            None,
+        ),
+        (
+            Some("%H:%M\nEPOCH"),
+            &[
+                "  date pattern `%H:%M`: `24hour:Minute`",
+                "  date pattern ``: `Epoch`",
+            ],
+            None,
+        ),
+    ] {
+        let detector = detector(pattern);
+        assert_eq!(messages(detector.describe()), said, "{pattern:?}");
+        let told_late = messages(detector.describe_at_first_line());
+        assert_eq!(told_late, Vec::from_iter(said_late), "{pattern:?}");
+    }
+}
+
+#[test]
+fn a_wrong_pattern_says_what_is_wrong() {
+    let error = |pattern: &str| match Detector::new(Some(pattern), &Zone::local(Some(RULE)), 2026) {
+        Err(error) => error.to_string(),
+        Ok(_) => panic!("{pattern} is no error"),
+    };
+    assert!(error("%d %Q").contains("'%d %Q'") && error("%d %Q").contains("no token \"%Q\""));
+    assert!(error("100%").contains("no token \"%\""));
+    assert!(error("%H:%M\n%H:%M").contains("24hour:Minute"));
+    assert!(error("%Y (").contains("Year ("));
+    assert!(error("%Y %Y").contains("Year Year"));
+}
+
+#[test]
+fn no_line_costs_more_than_its_length() {
+    let hostile = [
+        "2005-08-14 Aug 14 11:59:x 5 11:59:59x @40000000 112401359 ",
+        "2005-01-01 ",
+        "01/01/2005 1:1:1x",
+        "1/Jan/20051:1:1x ",
+        "CET Jan 1 1:1:",
+        "050814  1:1:1x ",
+        " ",
+        "1",
+        "1:1:1",
+        "[[",
+        "é",
+    ];
+    for piece in hostile {
+        let steps = |times: usize| {
+            let mut detector = detector(None);
+            let line = piece.repeat(times);
+            detector.find(&line, Time::from_secs(NOON));
+            detector.groups.steps()
+        };
+        let (short, long) = (steps(500), steps(4000));
+        assert!(
+            long <= 9 * short + 4000,
+            "{piece:?}: {short} steps, then {long}"
+        );
+        // Seventeen formats, each with a few tries at most places.
+        let most = 300 * 4000 * piece.len() as u64;
+        assert!(long <= most, "{piece:?}: {long} steps, more than {most}");
+    }
+}
+
+/// Lines as bursts have them: the same date again and again, now with this behind it, now that.
+fn burst() -> impl Strategy<Value = Vec<(String, i64)>> {
+    let date = prop::sample::select(vec![
+        "Jan  1 00:00:00",
+        "Dec 31 23:59:59",
+        "Feb 29 12:00:00",
+        "Aug 14 11:59:59",
+        "[Aug 14 11:59:59",
+        "2005-08-14 11:59:59",
+        "2005-08-14T11:59:59.123",
+        "1124013599",
+        "1124013599.123",
+    ]);
+    let behind = prop::sample::select(vec![
+        "",
+        " ",
+        " x",
+        " host sshd[1]: failed",
+        " 2004",
+        " 2004 host sshd",
+        " 200",
+        " 2004x host",
+        ".5 host x",
+        " +0100 host sshd[1]",
+        "+0100 host sshd[1]",
+        "Z host sshd[1]: x",
+        " UTC",
+        " UTCx host sshd",
+        "9 host sshd[1]:",
+        "é host sshd[1]:",
+        ": host sshd[1]: x",
+        "] host sshd[1]: y",
+    ]);
+    let now = prop::sample::select(vec![
+        NOON,
+        NOON + 1,
+        NOON - 1,
+        NOON + DAY,
+        1_136_073_599,
+        1_136_073_600,
+        1_135_987_200,
+        1_135_987_199,
+        1_078_056_000,
+    ]);
+    proptest::collection::vec((date, behind, now), 1..12).prop_map(|lines| {
+        let line = |(date, behind, now)| (format!("{date}{behind}"), now);
+        lines.into_iter().map(line).collect()
+    })
+}
+
+proptest! {
+    /// With one template there is nothing to learn, so what is remembered must not show.
+    #[test]
+    fn a_remembered_date_is_the_date_that_would_be_read(lines in burst(), place in 0..3_usize) {
+        let pattern = ["{^LN-BEG}EPOCH".into(), format!("{{^LN-BEG}}{}", FORMATS[0].pattern),
+            format!("{{^LN-BEG}}{}", FORMATS[1].pattern)];
+        let make = || Detector::new(Some(&pattern[place]), &Zone::local(Some("UTC")), 2026).expect("a pattern");
+        let mut one = make();
+        for (line, now) in lines {
+            let now = Time::from_secs(now);
+            prop_assert_eq!(one.find(&line, now), make().find(&line, now), "{}", line);
+        }
+    }
 }
