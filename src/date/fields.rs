@@ -63,8 +63,8 @@ pub(super) struct Moment {
     pub(super) guard: Guard,
 }
 
-/// While the local clocks show a time from `from` up to `until`, a date that leaves out its year
-/// or day is completed the same way.
+/// While the local clocks show a time from `from` up to `until`, a date that leaves out its year is
+/// completed the same way. One that leaves out its day is not worth remembering.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Guard {
     from: i64,
@@ -77,6 +77,9 @@ impl Guard {
         until: i64::MAX,
     };
 
+    /// Not even while this very moment lasts.
+    const NEVER: Self = Self { from: 0, until: 0 };
+
     fn within(from: i64, until: i64) -> Self {
         Self { from, until }
     }
@@ -85,7 +88,7 @@ impl Guard {
         (self.from..self.until).contains(&civil_now)
     }
 
-    /// Whether `civil_now` is before `bound`; holds only as long as that is so.
+    /// Whether `civil_now` is before `bound`; from here on the guard holds while that stays so.
     fn is_before(&mut self, civil_now: i64, bound: i64) -> bool {
         if civil_now < bound {
             self.until = self.until.min(bound);
@@ -160,9 +163,8 @@ impl Fields {
         let (year, month, day, assumed) = match self.date(year)? {
             Some((year, month, day)) => (year, month, day, false),
             None => {
-                let midnight = civil_now - civil_now.rem_euclid(DAY);
-                guard = Guard::within(midnight, midnight + DAY);
-                let (_, month, day) = calendar::date(midnight / DAY);
+                guard = Guard::NEVER;
+                let (_, month, day) = calendar::date(civil_now.div_euclid(DAY));
                 (year, month, day, true)
             }
         };
@@ -175,7 +177,7 @@ impl Fields {
             }
         }
         // As fail2ban does it, the local time is compared even where `civil` is UTC by now.
-        if assumed && guard.is_before(civil_now, civil) {
+        if assumed && civil_now < civil {
             civil -= DAY;
         }
         if no_year && guard.is_before(civil_now, civil - DAY) {
