@@ -16,6 +16,7 @@ use rban::date::{Detector, Zone};
 use rban::model::Time;
 use serde_json::{Value, json};
 
+use crate::date::{Story, stories};
 use crate::reference::python;
 
 /// Asks fail2ban's detector. A case is `{tz, logtimezone, datepattern, lines: [[line, now], …]}`;
@@ -248,6 +249,33 @@ fn compare(cases: &[Case]) {
         differences.len(),
         differences[..differences.len().min(12)].join("\n")
     );
+}
+
+/// The files' own moments are held by `date.rs`; here the reference program agrees with them.
+#[test]
+fn the_lines_in_files_mean_the_same_to_fail2ban() {
+    let case = |story: Story| Case {
+        tz: story.tz.leak(),
+        logtimezone: story.logtimezone.map(|zone| &*zone.leak()),
+        datepattern: story.datepattern,
+        lines: story
+            .lines
+            .into_iter()
+            .map(|one| (one.line, story.now as f64))
+            .collect(),
+    };
+    let known = |story: &Story| {
+        // Later versions than 1.0.2 cut the group.
+        let pattern = story.datepattern.as_deref().unwrap_or_default();
+        pattern.contains("({EPOCH})")
+    };
+    let cases: Vec<Case> = stories()
+        .into_iter()
+        .filter(|story| !known(story))
+        .map(case)
+        .collect();
+    assert!(cases.len() > 25, "{} stories", cases.len());
+    compare(&cases);
 }
 
 #[test]
