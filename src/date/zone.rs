@@ -4,8 +4,10 @@
 //! detector's use of it: it remembers the stretch without a clock change it is in, so that most
 //! conversions are one addition, and it carries the memory that C's `mktime` has.
 
+use std::path::Path;
+
 use jiff::Timestamp;
-use jiff::tz::{TimeZone, db};
+use jiff::tz::TimeZone;
 
 use super::abbreviations;
 use super::calendar::{self, DAY};
@@ -19,17 +21,27 @@ pub struct Zone {
     log: Option<i32>,
 }
 
+/// Where systems keep their zones.
+const ZONE_FOLDERS: &[&str] = &[
+    "/usr/share/zoneinfo",
+    "/usr/share/lib/zoneinfo",
+    "/etc/zoneinfo",
+];
+
+/// The zone of a system whose environment names none.
+const SYSTEM_ZONE: &str = "/etc/localtime";
+
 /// What glibc adds to a `TZ` that names summer time but not its rules.
 const DEFAULT_RULES: &str = ",M3.2.0,M11.1.0";
 
 impl Zone {
     /// Local time. `tz` is the value of the environment's `TZ`: the name of a zone, the path of a
     /// zone file, or a POSIX rule such as `CET-1CEST,M3.5.0,M10.5.0/3`; what nobody knows is UTC,
-    /// as in C. `None`: the system's zone. Reads the system's zone files.
+    /// as in C. `None`: the zone in `/etc/localtime`, or UTC. Reads the system's zone files.
     pub fn local(tz: Option<&str>) -> Self {
         let local = match tz {
             Some(tz) => named(tz.strip_prefix(':').unwrap_or(tz)),
-            None => TimeZone::try_system().ok(),
+            None => file(Path::new(SYSTEM_ZONE)),
         };
         Self {
             local: local.unwrap_or(TimeZone::UTC),
@@ -65,18 +77,29 @@ impl Zone {
     }
 }
 
-/// A `TZ` in glibc's order: file, name, rule.
+/// A `TZ` in glibc's order: path, name, rule. Files are read as C does; asking `jiff` for a name
+/// would have it list all the zones there are, and keep the list.
 fn named(tz: &str) -> Option<TimeZone> {
     if tz.is_empty() {
         return Some(TimeZone::UTC);
     }
     if tz.starts_with('/') {
-        let data = std::fs::read(tz).ok()?;
-        return TimeZone::tzif(tz, &data).ok();
+        return file(Path::new(tz));
     }
-    let rule = || TimeZone::posix(tz).ok();
-    let rule_by_default = || TimeZone::posix(&format!("{tz}{DEFAULT_RULES}")).ok();
-    db().get(tz).ok().or_else(rule).or_else(rule_by_default)
+    let by_name = || {
+        let folders = ZONE_FOLDERS.iter().map(Path::new);
+        folders
+            .map(|folder| folder.join(tz))
+            .find_map(|path| file(&path))
+    };
+    let by_rule = || TimeZone::posix(tz).ok();
+    let by_default_rule = || TimeZone::posix(&format!("{tz}{DEFAULT_RULES}")).ok();
+    by_name().or_else(by_rule).or_else(by_default_rule)
+}
+
+fn file(path: &Path) -> Option<TimeZone> {
+    let data = std::fs::read(path).ok()?;
+    TimeZone::tzif(&path.to_string_lossy(), &data).ok()
 }
 
 /// Minutes east of UTC of `(abbreviation)(offset)`, both optional, the offset `±HH`, `±HHMM` or

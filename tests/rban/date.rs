@@ -33,7 +33,7 @@ pub(crate) struct Story {
 impl Story {
     fn first() -> Self {
         Self {
-            tz: "Europe/Berlin".into(),
+            tz: "CET-1CEST,M3.5.0,M10.5.0/3".into(),
             now: NOON.parse().expect("a number"),
             logtimezone: None,
             datepattern: None,

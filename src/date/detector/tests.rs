@@ -356,3 +356,92 @@ proptest! {
         }
     }
 }
+
+/// Pieces of patterns, right and wrong.
+fn pattern() -> impl Strategy<Value = String> {
+    let pieces = vec![
+        "%Y",
+        "%ExY",
+        "%y",
+        "%m",
+        "%d",
+        "%b",
+        "%B",
+        "%H",
+        "%k",
+        "%I",
+        "%p",
+        "%M",
+        "%S",
+        "%f",
+        "%z",
+        "%Z",
+        "%Exz",
+        "%j",
+        "%U",
+        "%w",
+        "%a",
+        "%c",
+        "%x",
+        "%X",
+        "%%",
+        "%",
+        "%q",
+        "-",
+        ":",
+        " ",
+        "/",
+        "(",
+        ")",
+        "(?:",
+        ")?",
+        "[",
+        "]",
+        "*",
+        "**",
+        "^",
+        "$",
+        "|",
+        "\\b",
+        "\\s",
+        "\\",
+        "{UNB}",
+        "{^LN-BEG}",
+        "{DATE}",
+        "{NONE}",
+        "{DEFAULT}",
+        "EPOCH",
+        "{EPOCH}",
+        "{LEPOCH}",
+        "TAI64N",
+        "\n",
+        "(?P<y>\\d+)",
+        "(?P<d>\\w*)",
+        "(?i)",
+        "é",
+        "x",
+    ];
+    proptest::collection::vec(prop::sample::select(pieces), 0..7).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn no_pattern_and_no_line_make_it_panic(
+        pattern in pattern(),
+        lines in proptest::collection::vec(prop_oneof![
+            ".{0,40}",
+            "[0-9٣]{1,12}[-/:. xé]{0,2}[0-9]{0,9}[ T][0-9:]{0,9}",
+            "(x|é| |Jan|MAY|sunday|PM|@[0-9a-f]{24}|Z|\\+0100|[0-9]{1,4}|:|-){0,9}",
+        ], 0..6),
+        now in -1_i64 << 40..1_i64 << 40,
+        year in i16::MIN..i16::MAX,
+    ) {
+        if let Ok(mut detector) = Detector::new(Some(&pattern), &Zone::local(Some(RULE)), year) {
+            for line in &lines {
+                if let Some(found) = detector.find(line, Time::from_secs(now)) {
+                    prop_assert!(line.get(found.cut).is_some());
+                }
+            }
+        }
+    }
+}
