@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     let (mut input, mut out) = (io::stdin().lock(), io::stdout().lock());
     let mut err = io::stderr().lock();
     let mut world = World {
-        nf_tables: daemon::has_nf_tables(variable(&environment, "PATH")),
+        firewall: daemon::firewall(variable(&environment, "PATH")),
         environment,
         clock: daemon::clock::now,
         input: &mut input,

@@ -17,6 +17,9 @@ pub(super) struct Info<'a> {
     pub(super) facts: &'a dyn Facts,
 }
 
+/// Seconds an element outlives its ban in the kernel, so that our own lifting of it still finds it.
+const KERNEL_GRACE: i64 = 10;
+
 type Value = for<'i> fn(&'i Info<'_>) -> Cow<'i, str>;
 
 /// Every tag with a value of its own, as fail2ban names them.
@@ -25,6 +28,8 @@ const TAGS: &[(&str, Value)] = &[
     ("fid", |i| i.id().into()),
     ("family", |i| i.scope.name().into()),
     ("ip-rev", |i| i.reversed().into()),
+    ("ip-width", |i| i.width().into()),
+    ("ip-timeout", |i| i.timeout().into()),
     ("ip-host", |i| i.host().into()),
     ("failures", |i| i.number(|ban| u64::from(ban.attempts))),
     ("time", |i| i.time().into()),
@@ -92,6 +97,23 @@ impl Info<'_> {
 
     fn address(&self) -> Option<IpAddr> {
         Some(self.ban?.network()?.address())
+    }
+
+    /// Ours: `host` or `net`.
+    fn width(&self) -> &'static str {
+        match self.ban.and_then(Ban::network) {
+            Some(network) if !network.is_host() => "net",
+            Some(_) | None => "host",
+        }
+    }
+
+    /// Ours: `timeout 583s` until the ban's end and [`KERNEL_GRACE`], nothing for a permanent one.
+    fn timeout(&self) -> String {
+        let Some(end) = self.ban.and_then(Ban::end) else {
+            return String::new();
+        };
+        let left = end - self.facts.now();
+        format!("timeout {}s", left.secs().max(0) + KERNEL_GRACE)
     }
 
     fn reversed(&self) -> String {

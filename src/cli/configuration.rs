@@ -13,7 +13,7 @@ pub(super) fn inputs(
     world: &World<'_>,
 ) -> Inputs {
     let facts = Facts {
-        nf_tables: world.nf_tables,
+        firewall: world.firewall,
         fail2ban_version: FAIL2BAN_VERSION.to_owned(),
     };
     let mut inputs = match conf {

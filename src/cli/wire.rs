@@ -130,7 +130,11 @@ impl Drop for Wire {
 
 /// Why a socket cannot be connected to, as fail2ban's client finds it out.
 fn unreachable(path: &Path, error: &io::Error) -> WireError {
-    if !path.exists() {
+    // A folder closed to this user hides whether there is a socket in it: no reason to ask whether
+    // the server is running, as fail2ban does.
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        WireError::Denied(path.to_owned())
+    } else if !path.exists() {
         WireError::NoSocket(path.to_owned())
     } else if access(path, AccessFlags::W_OK).is_err() {
         WireError::Denied(path.to_owned())

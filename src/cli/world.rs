@@ -6,7 +6,7 @@ use std::io::{BufRead, Write};
 
 use jiff::Timestamp;
 
-use crate::config::{Complaint, Severity};
+use crate::config::{Complaint, Firewall, Severity};
 use crate::date::Zone;
 use crate::model::{Level, Logger, Time};
 use crate::protocol::Charset;
@@ -15,8 +15,8 @@ use crate::protocol::Charset;
 pub struct World<'w> {
     /// All variables.
     pub environment: Vec<(String, String)>,
-    /// The kernel has nf_tables and `nft` is there.
-    pub nf_tables: bool,
+    /// What can enforce bans here.
+    pub firewall: Firewall,
     /// What time it is.
     pub clock: fn() -> Time,
     pub input: &'w mut dyn BufRead,
@@ -29,7 +29,7 @@ pub struct World<'w> {
 impl fmt::Debug for World<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("World")
-            .field("nf_tables", &self.nf_tables)
+            .field("firewall", &self.firewall)
             .field("level", &self.level)
             .finish_non_exhaustive()
     }
@@ -115,7 +115,7 @@ mod tests {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let world = World {
             environment: environment.iter().map(owned).collect(),
-            nf_tables: false,
+            firewall: Firewall::Iptables,
             clock: Time::default,
             input: &mut std::io::empty(),
             out: &mut std::io::sink(),

@@ -96,12 +96,21 @@ pub struct CommandLineOption {
     pub value: String,
 }
 
+/// What can enforce bans on this machine, the best of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Firewall {
+    /// The kernel has nf_tables, and `nft` is installed.
+    Nftables,
+    /// iptables with `ipset`.
+    Ipset,
+    Iptables,
+}
+
 /// What defaults depend on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// The kernel has nf_tables: `banaction` is `nftables` where no file says otherwise, else
-    /// `iptables-multiport`.
-    pub nf_tables: bool,
+    /// What `banaction` is where no file says otherwise.
+    pub firewall: Firewall,
     /// `%(fail2ban_version)s`.
     pub fail2ban_version: String,
 }

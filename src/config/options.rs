@@ -2,7 +2,7 @@
 //!
 //! What reads, checks, explains or documents options goes through these tables.
 
-use super::Facts;
+use super::{Facts, Firewall};
 use super::ini::DEFAULT;
 use super::layers::BUILT_IN;
 
@@ -183,10 +183,10 @@ pub(super) fn jail_option(name: &str) -> Option<&'static Known> {
 
 /// The lowest layer of `jail`: `section, option, text`.
 pub(super) fn jail_defaults(facts: &Facts) -> Vec<(&'static str, &'static str, &'static str)> {
-    let (one, all) = if facts.nf_tables {
-        ("nftables", "nftables[type=allports]")
-    } else {
-        ("iptables-multiport", "iptables-allports")
+    let (one, all) = match facts.firewall {
+        Firewall::Nftables => ("rban", "rban[type=allports]"),
+        Firewall::Ipset => ("iptables-ipset", "iptables-ipset[type=allports]"),
+        Firewall::Iptables => ("iptables-multiport", "iptables-allports"),
     };
     let mut defaults = vec![
         (DEFAULT, "banaction", one),

@@ -7,6 +7,7 @@ use std::path::Path;
 use nix::ifaddrs::getifaddrs;
 use nix::unistd::gethostname;
 
+use crate::config::Firewall;
 use crate::model::Network;
 
 /// The addresses of this machine's interfaces, for `ignoreself`.
@@ -44,11 +45,20 @@ pub(super) fn has_ipv6() -> bool {
         .is_ok_and(|text| text.trim() == "0")
 }
 
-/// Whether bans can go to nftables: `nft` is in `path`, and the kernel has nf_tables for us.
-pub fn has_nf_tables(path: Option<&str>) -> bool {
-    let mut folders = path.unwrap_or(crate::action::DEFAULT_PATH).split(':');
-    folders.any(|folder| Path::new(folder).join("nft").exists())
-        && crate::action::driver::nftables_answers()
+/// The best there is to enforce bans with: programs in `path`, and what the kernel has for us.
+pub fn firewall(path: Option<&str>) -> Firewall {
+    let path = path.unwrap_or(crate::action::DEFAULT_PATH);
+    let installed = |program: &str| {
+        path.split(':')
+            .any(|folder| Path::new(folder).join(program).exists())
+    };
+    if installed("nft") && crate::action::driver::nftables_answers() {
+        Firewall::Nftables
+    } else if installed("ipset") {
+        Firewall::Ipset
+    } else {
+        Firewall::Iptables
+    }
 }
 
 #[cfg(test)]

@@ -30,11 +30,11 @@ use std::time::Duration;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::Uid;
 
-pub use facts::has_nf_tables;
+pub use facts::firewall;
 pub use socket::BindError;
 
 use crate::action::DEFAULT_PATH;
-use crate::config::{self, Complaint, Disk, Inputs};
+use crate::config::{self, Complaint, Disk, Firewall, Inputs};
 use crate::date::Zone;
 use crate::log::{Log, Surroundings as LogSurroundings, Target};
 use crate::model::{FAIL2BAN_VERSION, Level, Logger, ServerSettings, Span};
@@ -137,6 +137,17 @@ pub fn run(start: Start) -> Result<(), StartError> {
         let message = "not running as root: firewalls and most logs are out of reach; \
                        start it with sudo, or as a system service";
         say(Level::Error, Logger::Server, message);
+    }
+    if let Some(instead) = match start.inputs.facts.firewall {
+        Firewall::Nftables => None,
+        Firewall::Ipset => Some("ipset and iptables"),
+        Firewall::Iptables => Some("iptables, one rule for each ban"),
+    } {
+        let message = format!(
+            "No nftables here (nft is not installed, or the kernel has none for us): \
+             where no banaction is set, bans go to {instead}"
+        );
+        say(Level::Notice, Logger::Server, message);
     }
     say(Level::Info, Logger::Observer, "Observer start...");
     loaded.complaints.iter().for_each(say_complaint);

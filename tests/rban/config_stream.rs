@@ -86,7 +86,7 @@ fn inputs(dir: &Path) -> Inputs {
     let mut inputs = Inputs::only(
         dir,
         Facts {
-            nf_tables: true,
+            firewall: rban::config::Firewall::Nftables,
             fail2ban_version: version(),
         },
     );

@@ -60,7 +60,7 @@ fn settings(tree: &Path, filter: &str, options: &str) -> FilterSettings {
     );
     fs::write(tree.join("jail.local"), jail).expect("written");
     let facts = Facts {
-        nf_tables: true,
+        firewall: rban::config::Firewall::Nftables,
         fail2ban_version: "1.1.1".into(),
     };
     let config = Config::read(&Disk, &Inputs::only(tree, facts)).expect("a configuration");

@@ -157,7 +157,7 @@ fn the_reference_program_reads_the_whole_tree() {
 fn rban_makes_of_the_tree_what_the_reference_program_makes() {
     let tree = everything_enabled();
     let facts = Facts {
-        nf_tables: true,
+        firewall: rban::config::Firewall::Nftables,
         fail2ban_version: "1.0.2".into(),
     };
     let config = Config::read(&Disk, &Inputs::only(tree.path(), facts)).expect("a configuration");
@@ -190,7 +190,7 @@ fn every_pattern_of_every_mode_compiles_and_is_linear() {
     jails += "[recidive]\nenabled = true\nbanaction_allports = nftables\n";
     fs::write(tree.path().join("jail.local"), jails).expect("written");
     let facts = Facts {
-        nf_tables: true,
+        firewall: rban::config::Firewall::Nftables,
         fail2ban_version: "1.0.2".into(),
     };
     let config = Config::read(&Disk, &Inputs::only(tree.path(), facts)).expect("a configuration");

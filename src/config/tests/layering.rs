@@ -229,16 +229,22 @@ fn unknown_variables_are_told_with_the_nearest_name() {
 }
 
 #[test]
-fn the_default_banaction_follows_the_kernel() {
+fn the_default_banaction_follows_the_machine() {
     let jail =
         "[DEFAULT]\naction = %(banaction)s\n[a]\nenabled = true\nlogpath = /log\nfilter = sshd\n";
     let mut story = Story::new()
         .file("/etc/jail.conf", jail)
-        .file("/vendor/action.d/nftables.conf", "[Definition]\n")
+        .file("/vendor/action.d/rban.conf", "[Definition]\n")
+        .file("/vendor/action.d/iptables-ipset.conf", "[Definition]\n")
         .file("/vendor/action.d/iptables-multiport.conf", "[Definition]\n");
-    assert_eq!(story.loads().jails[0].actions[0].name, "nftables");
-    story.inputs.facts.nf_tables = false;
-    assert_eq!(story.loads().jails[0].actions[0].name, "iptables-multiport");
+    for (firewall, action) in [
+        (Firewall::Nftables, "rban"),
+        (Firewall::Ipset, "iptables-ipset"),
+        (Firewall::Iptables, "iptables-multiport"),
+    ] {
+        story.inputs.facts.firewall = firewall;
+        assert_eq!(story.loads().jails[0].actions[0].name, action);
+    }
 }
 
 #[test]

@@ -49,7 +49,7 @@ impl Story {
                 "[Definition]\nactionban = add <port> <ip>\n",
             );
         let facts = Facts {
-            nf_tables: true,
+            firewall: Firewall::Nftables,
             fail2ban_version: "1.1.1".into(),
         };
         let inputs = Inputs {
