@@ -10,7 +10,7 @@ use crate::model::Record;
 mod ipset;
 mod iptables;
 pub mod memory;
-mod netlink;
+pub(super) mod netlink;
 mod nftables;
 mod shell;
 

@@ -18,9 +18,10 @@ use super::process::Abort;
 use super::report::{Event, Failure, Voice};
 use super::tags;
 use super::worker::ActionSpec;
-use crate::model::{ActionSettings, Ban, FailId, Level, Logger};
+use crate::model::{ActionSettings, Ban, FailId, Level, Logger, Network};
 
 mod bans;
+mod disturbed;
 mod repair;
 
 pub(super) use bans::Step;
@@ -42,6 +43,14 @@ pub(super) struct Enforcement {
 
 /// A ban, found by its ID.
 struct Held(Arc<Ban>);
+
+impl Held {
+    /// Whether it is of one of these families.
+    fn is_in(&self, scopes: &[Scope]) -> bool {
+        let family = Scope::of(self.0.network().map(Network::family));
+        scopes.contains(&family)
+    }
+}
 
 impl Borrow<FailId> for Held {
     fn borrow(&self) -> &FailId {

@@ -29,6 +29,7 @@ mod report;
 mod said;
 mod script;
 mod tags;
+mod watch;
 mod ways;
 mod worker;
 
@@ -39,5 +40,6 @@ pub use options::{Command, Scope};
 pub use report::{Event, Report, Sink};
 pub use script::Script;
 pub use tags::TagError;
+pub use watch::{Disturbance, Loss, Watch};
 pub use ways::{Way, Ways};
 pub use worker::{ActionSpec, DEFAULT_PATH, Job, Refused, Worker};

@@ -18,6 +18,7 @@ use super::facts::Facts;
 use super::options::{Command, Options};
 use super::process::Abort;
 use super::report::{Event, Sink, Voice};
+use super::watch::Disturbance;
 use super::ways::{self, Ways};
 use crate::model::{ActionSettings, Ban, Level, Logger};
 
@@ -62,6 +63,8 @@ pub enum Job {
     Prolong(Arc<Ban>),
     /// Everything is still in place? If not, repair and restore all bans. Rarely: it costs a script.
     Check,
+    /// Others have changed the firewall: what is ours in it is put back.
+    Disturbed(Arc<Disturbance>),
     /// All bans of the jail end.
     Flush,
     /// New settings for the same action.
@@ -216,7 +219,7 @@ impl Worker {
         let options = Options::new(&state.settings, self.shared.ipv6);
         match job {
             Job::Start => options.on_demand,
-            Job::Unban(_) | Job::Prolong(_) | Job::Check => true,
+            Job::Unban(_) | Job::Prolong(_) | Job::Check | Job::Disturbed(_) => true,
             Job::Reload(settings) => {
                 if let Phase::Waiting(spec) = &mut state.phase {
                     spec.settings = (**settings).clone();
@@ -379,6 +382,7 @@ fn perform(enforcement: &mut Enforcement, job: Job) -> bool {
     match job {
         Job::Start => enforcement.start(),
         Job::Check => enforcement.check(),
+        Job::Disturbed(disturbance) => enforcement.disturbed(&disturbance),
         Job::Flush => enforcement.flush(false),
         Job::Reload(settings) => enforcement.reload(*settings),
         Job::Stop => {

@@ -2,9 +2,9 @@
 //!
 //! What reads, checks, explains or documents options goes through these tables.
 
-use super::{Facts, Firewall};
 use super::ini::DEFAULT;
 use super::layers::BUILT_IN;
+use super::{Facts, Firewall};
 
 /// How an option's text is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,8 @@ use super::clock;
 use super::facts;
 use super::shared::Numbers;
 use super::state::{Daemon, Message};
-use crate::action::{ActionSpec, Event, Job, Report, Worker};
+use crate::action::driver::Kind;
+use crate::action::{ActionSpec, Event, Job, Report, Way, Worker};
 use crate::config::{Complaint, Config, Disk, Loaded, Severity};
 use crate::filter::Filter;
 use crate::jail::{Jail, Past};
@@ -45,6 +46,26 @@ pub(super) struct Running {
 pub(super) struct Acting {
     pub(super) settings: ActionSettings,
     pub(super) worker: Worker,
+    /// What it bans in tells nobody when it loses our rules, and it has a command to look.
+    pub(super) silent: bool,
+}
+
+impl Acting {
+    fn new(settings: ActionSettings, worker: Worker) -> Self {
+        let mut acting = Self {
+            settings,
+            worker,
+            silent: false,
+        };
+        acting.look_up_silence();
+        acting
+    }
+
+    fn look_up_silence(&mut self) {
+        let check = self.settings.option("actioncheck");
+        self.silent = check.is_some_and(|check| !check.trim().is_empty())
+            && self.worker.ways().ban != Way::Native(Kind::Nftables);
+    }
 }
 
 impl Running {
@@ -208,7 +229,7 @@ impl Daemon {
             }
         });
         match Worker::spawn(spec, sink) {
-            Ok(worker) => Some(Acting { settings, worker }),
+            Ok(worker) => Some(Acting::new(settings, worker)),
             Err(refused) => {
                 let place = match &settings.origin {
                     Origin::Default => String::new(),
@@ -512,6 +533,7 @@ impl Daemon {
                         acting.worker.send(Job::Reload(Box::new(settings.clone())));
                     }
                     acting.settings = settings.clone();
+                    acting.look_up_silence();
                     actions.push(acting);
                 }
                 None => {

@@ -33,7 +33,7 @@ use nix::unistd::Uid;
 pub use facts::firewall;
 pub use socket::BindError;
 
-use crate::action::DEFAULT_PATH;
+use crate::action::{DEFAULT_PATH, Watch};
 use crate::config::{self, Complaint, Disk, Firewall, Inputs};
 use crate::date::Zone;
 use crate::log::{Log, Surroundings as LogSurroundings, Target};
@@ -160,6 +160,15 @@ pub fn run(start: Start) -> Result<(), StartError> {
     let answers = outlet.clone();
     let resolver = Resolver::new(move |answer| answers.send(Message::Resolved(answer)));
     let watcher = logs::watcher(&outlet)?;
+    let disturbed = outlet.clone();
+    let firewall = Watch::spawn(move |what| disturbed.send(Message::Disturbed(what.into())));
+    if let Err(error) = &firewall {
+        let message = format!(
+            "Changes others make to the firewall are not seen at once ({error}), \
+             only by a look every few minutes"
+        );
+        say(Level::Info, Logger::Server, message);
+    }
     let told = outlet.clone();
     signals::listen(move |asked| told.send(Message::Asked(asked)))?;
     let commands = outlet.clone();

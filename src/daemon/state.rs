@@ -12,7 +12,7 @@ use super::clock;
 use super::control;
 use super::facts;
 use super::inbox::{Inbox, Outlet, Ration, Waited};
-use super::jails::Running;
+use super::jails::{Acting, Running};
 use super::keeper::{Keeper, News};
 use super::logs::Followed;
 use super::resolver::{self, Resolver};
@@ -20,7 +20,7 @@ use super::shared::Surroundings;
 use super::signals::Asked;
 use super::socket::Answer;
 use super::systemd::Notifier;
-use crate::action::{Event, Job, Report};
+use crate::action::{Disturbance, Event, Job, Report};
 use crate::engine::{Effects, Engine};
 use crate::jail::Effect;
 use crate::log::{self, Log};
@@ -35,6 +35,8 @@ const OWN_AGE: Span = Span::from_secs(300);
 const PURGE_EVERY: Span = Span::from_secs(3600);
 /// With something due, the clock is looked at again after this, should it have been set.
 const CLOCK_AGE: Span = Span::from_secs(60);
+/// Firewalls that do not tell of changes are looked at this often, while they hold bans.
+const LOOK_EVERY: Span = Span::from_secs(300);
 /// Log positions are written this often while lines come in, as fail2ban does.
 const POSITIONS_EVERY: Span = Span::from_secs(10);
 
@@ -53,6 +55,8 @@ pub(super) enum Message {
         records: Vec<Record>,
     },
     News(News),
+    /// Others have changed the firewall.
+    Disturbed(Arc<Disturbance>),
 }
 
 /// Everything the daemon's thread owns.
@@ -71,6 +75,7 @@ pub(super) struct Daemon {
     pub(super) effects: Effects,
     own_read: Option<Time>,
     purged: Time,
+    looked: Time,
     pub(super) positions_written: Time,
     /// The number the next jail is known by to the watcher.
     pub(super) next_subscriber: u32,
@@ -116,6 +121,7 @@ impl Daemon {
             effects: Effects::default(),
             own_read: None,
             purged: clock::now(),
+            looked: clock::now(),
             positions_written: clock::now(),
             next_subscriber: 0,
             stopping: false,
@@ -167,7 +173,14 @@ impl Daemon {
             .values()
             .any(|file| file.unwritten)
             .then(|| self.positions_written + POSITIONS_EVERY);
-        [due, alive_due, positions].into_iter().flatten().min()
+        let look = self
+            .silent_actions()
+            .next()
+            .map(|_| self.looked + LOOK_EVERY);
+        [due, alive_due, positions, look]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn take(&mut self, message: Message) {
@@ -200,6 +213,12 @@ impl Daemon {
                 self.with_jail(&jail, |jail, turn| jail.ignore_answer(token, ignored, turn));
             }
             Message::News(News::Log(record)) => log::emit(&record),
+            Message::Disturbed(what) => {
+                let actions = self.jails.iter().flat_map(|running| &running.actions);
+                for action in actions {
+                    action.worker.send(Job::Disturbed(Arc::clone(&what)));
+                }
+            }
             Message::News(News::StartedAnew) => self.write_everything(),
         }
     }
@@ -382,6 +401,24 @@ impl Daemon {
         if now - self.positions_written >= POSITIONS_EVERY {
             self.write_positions();
         }
+        if now - self.looked >= LOOK_EVERY {
+            self.looked = now;
+            for action in self.silent_actions() {
+                action.worker.send(Job::Check);
+            }
+        }
+    }
+
+    /// Actions that hold bans in a firewall which tells nobody when it loses them.
+    fn silent_actions(&self) -> impl Iterator<Item = &Acting> {
+        let holding = |running: &&Running| {
+            let member = self.engine.member(&running.name);
+            member.is_some_and(|member| !member.jail.bans().is_empty())
+        };
+        let jails = self.jails.iter().filter(holding);
+        jails
+            .flat_map(|running| &running.actions)
+            .filter(|acting| acting.silent)
     }
 
     /// The database was made anew: it is told all that is current.

@@ -583,17 +583,23 @@ fn out_of_the_box_ssh_is_protected() {
     lab.wait_for("[sshd] Ban 192.0.2.66");
     lab.wait_until("refused", ATTACKER);
     assert!(lab.login(NEIGHBOUR));
-    let rules = lab.kernel("nft list table inet f2b-table");
+    let rules = lab.kernel("nft list table inet rban");
     assert!(
-        rules.contains("elements = { 192.0.2.66 }"),
-        "nftables, as the kernel has it: {rules}"
+        rules.contains("elements = { 192.0.2.66 timeout 10m"),
+        "nftables, as the kernel has it, with the ban's end: {rules}"
     );
+    lab.kernel("nft flush ruleset");
+    lab.wait_for("the firewall had lost our rules; they are back, with 1 bans");
+    lab.wait_until("refused", ATTACKER);
+    lab.kernel("nft flush set inet rban v4-host-sshd");
+    lab.wait_for("somebody took bans out of the firewall; all 1 are in it again");
+    lab.wait_until("refused", ATTACKER);
     assert!(lab.path(LOG).exists());
     assert!(lab.path("/var/lib/fail2ban/fail2ban.sqlite3").exists());
     assert!(!lab.kernel("nft list ruleset").contains(SERVER));
     lab.ask(&["stop"]);
     lab.wait_for("Exiting Fail2ban");
-    assert!(!lab.kernel("nft list ruleset").contains("f2b"));
+    assert!(!lab.kernel("nft list ruleset").contains("rban"));
 }
 
 /// The installed fail2ban's own files instead of ours: a machine that changes over.

@@ -26,4 +26,5 @@ mod source;
 mod stock;
 mod store;
 mod support;
+mod table;
 mod vendor;

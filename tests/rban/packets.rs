@@ -10,7 +10,7 @@ use rban::model::ActionSettings;
 use crate::bench::{LONG, Lab, settings};
 use crate::support::{Room, has, in_namespace, said};
 
-const PORT: u16 = 2222;
+pub(crate) const PORT: u16 = 2222;
 
 /// How long a dropped packet is waited for. Answers over a veth pair take microseconds.
 const SILENCE: Duration = Duration::from_millis(400);
@@ -103,7 +103,7 @@ fn action(options: &[(&str, &str)], verdict: &str) -> ActionSettings {
 
 /// How a connection attempt ends.
 #[derive(Debug, PartialEq, Eq)]
-enum Answer {
+pub(crate) enum Answer {
     Open,
     Refused,
     Silent,
@@ -112,18 +112,18 @@ enum Answer {
 use Answer::{Open, Refused, Silent};
 
 /// The other machine: two addresses of each family, and a cable to ours.
-struct Attacker {
-    room: Room,
+pub(crate) struct Attacker {
+    pub(crate) room: Room,
     patience: Duration,
 }
 
 /// The attacker's addresses, of which the first of each family attacks.
-const GUILTY: [&str; 2] = ["192.0.2.66", "2001:db8::66"];
-const BYSTANDER: [&str; 2] = ["192.0.2.7", "2001:db8::7"];
+pub(crate) const GUILTY: [&str; 2] = ["192.0.2.66", "2001:db8::66"];
+pub(crate) const BYSTANDER: [&str; 2] = ["192.0.2.7", "2001:db8::7"];
 
 impl Attacker {
     /// To be made in the defender's namespace.
-    fn new(banned: &Answer) -> Self {
+    pub(crate) fn new(banned: &Answer) -> Self {
         let patience = if *banned == Silent { SILENCE } else { PATIENCE };
         let room = Room::new();
         said(&format!(
@@ -142,7 +142,7 @@ impl Attacker {
     }
 
     /// Tries the defender from one of our addresses.
-    fn tries(&self, from: &str) -> Answer {
+    pub(crate) fn tries(&self, from: &str) -> Answer {
         let from: IpAddr = from.parse().expect("an address");
         let patience = self.patience;
         self.room.run(move || {
@@ -170,7 +170,7 @@ impl Attacker {
 }
 
 /// A life of an action with an attacker at the door.
-fn siege(settings: &ActionSettings, native: bool, banned: &Answer) {
+pub(crate) fn siege(settings: &ActionSettings, native: bool, banned: &Answer) {
     in_namespace(|| {
         let attacker = Attacker::new(banned);
         let _four = TcpListener::bind(("192.0.2.1", PORT)).expect("a port");
@@ -222,7 +222,7 @@ fn banned_by_ipset_no_packet_gets_through() {
 }
 
 /// The firewall loses all we made, as a careless reload of it does; the next ban brings all back.
-fn resurrection(settings: &ActionSettings, disaster: &str) {
+pub(crate) fn resurrection(settings: &ActionSettings, disaster: &str) {
     in_namespace(|| {
         let attacker = Attacker::new(&Refused);
         let _four = TcpListener::bind(("192.0.2.1", PORT)).expect("a port");
@@ -234,7 +234,10 @@ fn resurrection(settings: &ActionSettings, disaster: &str) {
         lab.ban("198.51.100.1");
         assert_eq!(attacker.tries(GUILTY[0]), Refused, "{:#?}", lab.log());
         let log = lab.log();
-        let reban = format!("NOTICE [lab] Reban {}, action 'lab'", GUILTY[0]);
+        let reban = format!(
+            "NOTICE [lab] Reban {}, action '{}'",
+            GUILTY[0], settings.name
+        );
         assert!(log.contains(&reban), "{log:#?}");
         assert!(
             !log.iter().any(|line| line.contains("Failed to execute")),

@@ -7,11 +7,12 @@
 use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, connect, recv, send,
-    setsockopt, socket, sockopt,
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, connect,
+    getsockname, recv, send, setsockopt, socket, sockopt,
 };
 
 // <linux/netlink.h>
@@ -128,7 +129,7 @@ impl Writer {
 }
 
 /// The attributes of a message or of a nest, in order: kind and value.
-pub(super) struct Attributes<'a>(pub(super) &'a [u8]);
+pub(in crate::action) struct Attributes<'a>(pub(in crate::action) &'a [u8]);
 
 impl<'a> Iterator for Attributes<'a> {
     type Item = (u16, &'a [u8]);
@@ -184,9 +185,63 @@ fn cut(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((message, rest))
 }
 
+/// The ports of our own sockets, by which the kernel says whose doing a change was.
+static OURS: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
+fn ours() -> MutexGuard<'static, Vec<u32>> {
+    OURS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A change of the ruleset, by somebody else.
+pub(in crate::action) struct Notice<'a> {
+    /// One of `enum nf_tables_msg_types`.
+    pub(in crate::action) message: u8,
+    pub(in crate::action) attributes: &'a [u8],
+}
+
+/// The group that hears of every change of nf_tables (`NFNLGRP_NFTABLES`), as a mask.
+const CHANGES: u32 = 1 << (7 - 1);
+
+/// A socket that hears of every change of nf_tables in the thread's network namespace.
+pub(in crate::action) fn listen() -> io::Result<OwnedFd> {
+    let socket = netfilter_socket()?;
+    bind(socket.as_raw_fd(), &NetlinkAddr::new(0, CHANGES))?;
+    let _ = setsockopt(&socket, sockopt::RcvBufForce, &BUFFERS);
+    Ok(socket)
+}
+
+/// What others did, of what one reception holds.
+pub(in crate::action) fn notices(mut bytes: &[u8], mut take: impl FnMut(Notice<'_>)) {
+    while let Some((message, rest)) = cut(bytes) {
+        bytes = rest;
+        let kind = u16::from_ne_bytes([message[4], message[5]]);
+        let port = u32::from_ne_bytes([message[12], message[13], message[14], message[15]]);
+        let [subsystem, number] = kind.to_be_bytes();
+        let Some(attributes) = message.get(HEADER + 4..) else {
+            continue;
+        };
+        if u16::from(subsystem) == SUBSYSTEM && !ours().contains(&port) {
+            take(Notice {
+                message: number,
+                attributes,
+            });
+        }
+    }
+}
+
+fn netfilter_socket() -> nix::Result<OwnedFd> {
+    socket(
+        AddressFamily::Netlink,
+        SockType::Raw,
+        SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
+        SockProtocol::NetlinkNetFilter,
+    )
+}
+
 /// A socket to the netfilter of the thread's network namespace.
 pub(super) struct Socket {
     socket: OwnedFd,
+    port: u32,
     sequence: u32,
     buffer: Vec<u8>,
 }
@@ -199,21 +254,25 @@ impl fmt::Debug for Socket {
     }
 }
 
+impl Drop for Socket {
+    fn drop(&mut self) {
+        ours().retain(|port| *port != self.port);
+    }
+}
+
 impl Socket {
     pub(super) fn open() -> io::Result<Self> {
-        let socket = socket(
-            AddressFamily::Netlink,
-            SockType::Raw,
-            SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
-            SockProtocol::NetlinkNetFilter,
-        )?;
+        let socket = netfilter_socket()?;
         // Only the kernel may answer.
         connect(socket.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
         // Refused without CAP_NET_ADMIN, without which nothing else will work either.
         let _ = setsockopt(&socket, sockopt::SndBufForce, &BUFFERS);
         let _ = setsockopt(&socket, sockopt::RcvBufForce, &BUFFERS);
+        let port = getsockname::<NetlinkAddr>(socket.as_raw_fd())?.pid();
+        ours().push(port);
         Ok(Self {
             socket,
+            port,
             sequence: 0,
             buffer: vec![0; 16 * 1024],
         })

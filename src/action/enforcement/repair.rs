@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Enforcement, Step};
 use crate::action::options::{Command, Scope};
 use crate::action::report::Event;
-use crate::model::{FailId, Level, Logger, Network};
+use crate::model::{Ban, FailId, Level, Logger};
 
 /// What a check came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,14 +99,8 @@ impl Enforcement {
 
     /// Puts every held ban of these families back, in the order they were made.
     fn restore(&mut self, scopes: &[Scope], apart: &[FailId]) {
-        let mut bans: Vec<_> = self
-            .held
-            .iter()
-            .filter(|held| scopes.contains(&Scope::of(held.0.network().map(Network::family))))
-            .filter(|held| !apart.contains(&held.0.id))
-            .map(|held| Arc::clone(&held.0))
-            .collect();
-        bans.sort_by_key(|ban| ban.time);
+        let mut bans = self.held_of(scopes);
+        bans.retain(|ban| !apart.contains(&ban.id));
         let (jail, name) = (&self.spec.jail, &self.options.name);
         for ban in bans.iter().take(NAMED) {
             let notice = format!("[{jail}] Reban {}, action '{name}'", ban.id);
@@ -117,8 +111,38 @@ impl Enforcement {
             self.voice.log(Level::Notice, Logger::Actions, notice);
         }
         let count = bans.len();
+        self.reban(bans);
+        self.voice.say(Event::Repaired(count));
+    }
+
+    /// Puts every held ban of a family back without a word; how many.
+    pub(super) fn restore_quietly(&mut self, scope: Scope) -> usize {
+        let bans = self.held_of(&[scope]);
+        let count = bans.len();
+        self.reban(bans);
+        count
+    }
+
+    fn reban(&mut self, bans: Vec<Arc<Ban>>) {
         let steps = bans.into_iter().map(|ban| Step::new(Command::Reban, ban));
         self.carry_plainly(steps.collect());
-        self.voice.say(Event::Repaired(count));
+    }
+
+    /// The held bans of these families, oldest first.
+    fn held_of(&self, scopes: &[Scope]) -> Vec<Arc<Ban>> {
+        let mut bans: Vec<_> = self
+            .held
+            .iter()
+            .filter(|held| held.is_in(scopes))
+            .map(|held| Arc::clone(&held.0))
+            .collect();
+        bans.sort_by_key(|ban| ban.time);
+        bans
+    }
+
+    /// Any one held ban of a family.
+    pub(super) fn held_in(&self, scope: Scope) -> Option<Arc<Ban>> {
+        let held = self.held.iter().find(|held| held.is_in(&[scope]))?;
+        Some(Arc::clone(&held.0))
     }
 }
