@@ -90,6 +90,12 @@ pub(super) const JAIL: &[Known] = &[
     known("skip_if_nologs", Kind::Bool, Some("false")),
     known("systemd_if_nologs", Kind::Bool, Some("true")),
     known("action", Kind::Text, None),
+    // rban's own.
+    known("banprefix4", Kind::Int(0), Some("0")),
+    known("banprefix6", Kind::Int(0), Some("0")),
+    known("countprefix4", Kind::Int(0), Some("0")),
+    known("countprefix6", Kind::Int(0), Some("0")),
+    known("countprefixhosts", Kind::Int(2), Some("5")),
 ];
 
 /// `[Definition]` of a filter (§ 4.1). A jail may give them too and then overrides its filter.

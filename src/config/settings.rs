@@ -13,7 +13,8 @@ use super::options::{Kind, jail_option};
 use super::spec::Spec;
 use super::values::{int, shown, strip, truth, words};
 use crate::model::{
-    ActionSettings, BanIncrement, BanTime, IgnoreCache, JailSettings, LogPath, Origin, Span, UseDns,
+    ActionSettings, BanIncrement, BanTime, IgnoreCache, JailSettings, LogPath, Origin,
+    PrefixSettings, Span, UseDns,
 };
 
 /// From this many characters on, `f2b-<name>` is too long for an iptables chain.
@@ -83,6 +84,7 @@ impl Typer<'_, '_> {
             ignoreip: words(&self.text("ignoreip")),
             ignorecommand: self.text("ignorecommand"),
             ignorecache: self.ignorecache()?,
+            prefixes: self.prefixes()?,
             actions: self.read.actions.iter().map(action).collect(),
         })
     }
@@ -209,6 +211,20 @@ impl Typer<'_, '_> {
             ));
         }
         Ok(logs)
+    }
+
+    fn prefixes(&mut self) -> Result<PrefixSettings, Complaint> {
+        let mut prefix = |name: &str, most: i64| -> Result<Option<u8>, Complaint> {
+            let length = u8::try_from(self.number(name, most)?).unwrap_or(0);
+            Ok(Some(length).filter(|length| *length > 0))
+        };
+        Ok(PrefixSettings {
+            ban4: prefix("banprefix4", 32)?,
+            ban6: prefix("banprefix6", 128)?,
+            count4: prefix("countprefix4", 32)?,
+            count6: prefix("countprefix6", 128)?,
+            hosts: self.number("countprefixhosts", u32::MAX.into())? as u32,
+        })
     }
 
     /// A whole number within its range.

@@ -221,6 +221,12 @@ impl Maker<'_> {
             "logpath",
             "skip_if_nologs",
             "systemd_if_nologs",
+            // rban's own.
+            "banprefix4",
+            "banprefix6",
+            "countprefix4",
+            "countprefix6",
+            "countprefixhosts",
         ];
         if name == "ignoreip" {
             let words = words(&item.text()).into_iter().map(Item::from);

@@ -55,6 +55,21 @@ pub struct Ticket {
     pub data: Captured,
 }
 
+impl Ticket {
+    /// One that no line led to.
+    pub(super) fn of_nobody(id: FailId, time: Time, attempts: u32) -> Self {
+        Self {
+            id,
+            ip: None,
+            time,
+            retry: 0,
+            attempts,
+            lines: Vec::new(),
+            data: Captured::new(),
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Entry {
     id: FailId,

@@ -4,6 +4,7 @@
 //! a name nobody has looked up yet makes the answer wait instead of being wrong.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -68,6 +69,33 @@ struct Cache {
     answers: HashMap<String, (bool, Time)>,
     /// Oldest first.
     order: VecDeque<String>,
+}
+
+/// The loopback, in both families.
+const LOOPBACK: [(IpAddr, u8); 2] = [
+    (IpAddr::V4(Ipv4Addr::LOCALHOST), 8),
+    (IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
+];
+
+/// The address of this machine's own, the loopback included, that a network holds.
+pub(super) fn our_own(network: &Network, own: &[Network]) -> Option<Network> {
+    let loopback = LOOPBACK
+        .into_iter()
+        .filter_map(|(address, prefix)| Network::new(address, prefix).ok())
+        .find(|loopback| loopback.contains(network));
+    let held = || own.iter().copied().find(|own| network.contains(own));
+    loopback.or_else(held)
+}
+
+impl Entry {
+    /// The addresses it stands for, as far as they are known.
+    fn networks(&self) -> Box<dyn Iterator<Item = &Network> + '_> {
+        match self {
+            Self::Net(network) => Box::new(std::iter::once(network)),
+            Self::Name(name) => Box::new(name.answer.iter().flatten()),
+            Self::File(list) => Box::new(list.hosts.iter().chain(&list.nets)),
+        }
+    }
 }
 
 impl Ignore {
@@ -215,6 +243,17 @@ impl Ignore {
         }
         self.remember(failure, false, now);
         Opinion::Counts
+    }
+
+    /// Whom a network holds that must not be banned, as far as that is known.
+    pub(super) fn objection(&self, network: &Network, own: &[Network]) -> Option<String> {
+        if let Some(own) = our_own(network, own) {
+            return Some(format!("this machine's own {own}"));
+        }
+        let overlaps = |other: &&Network| network.contains(other) || other.contains(network);
+        let nets = self.entries.iter().flat_map(Entry::networks);
+        let ignored = self.hosts.iter().chain(nets).find(overlaps);
+        ignored.map(|ignored| format!("{ignored}, which is ignored"))
     }
 
     /// Keeps the answer to a failure in the `ignorecache`.

@@ -14,6 +14,7 @@ mod history;
 mod ignore;
 mod increment;
 mod parked;
+mod prefix;
 mod state;
 mod table;
 mod words;

@@ -12,12 +12,13 @@ use super::bans::{Added, Bans};
 use super::effect::{Effect, Turn};
 use super::failures::{Counting, Failures, Limits, Ticket};
 use super::history::Past;
-use super::ignore::{Ignore, Opinion};
+use super::ignore::{Ignore, Opinion, our_own};
 use super::increment::{Increment, IncrementError};
 use super::parked::{Case, Parked};
+use super::prefix::Prefixes;
 use super::words::date_time;
 use crate::model::{
-    Ban, BanTime, FailId, Failure, JailSettings, Level, Logger, Span, Time, UseDns,
+    Ban, BanTime, FailId, Failure, JailSettings, Level, Logger, Network, Span, Time, UseDns,
 };
 
 /// The actions of a jail are verified at most this often, for a ban at least this old.
@@ -36,6 +37,7 @@ pub struct Jail {
     increment: Increment,
     ignore: Ignore,
     parked: Parked,
+    prefixes: Prefixes,
     verified: Option<Time>,
 }
 
@@ -59,6 +61,7 @@ impl Jail {
             increment: Increment::new(&settings.increment)?,
             ignore: Ignore::new(settings),
             parked: Parked::default(),
+            prefixes: Prefixes::new(settings.prefixes),
             verified: None,
         })
     }
@@ -151,8 +154,50 @@ impl Jail {
             ticket = ticket.or(self.reached(&id, retry));
         }
         if let Some(ticket) = ticket {
-            self.ban_ticket(ticket, turn);
+            self.ban_attacker(ticket, turn);
         }
+    }
+
+    /// Bans who has failed too often, with its network where that is configured.
+    fn ban_attacker(&mut self, mut ticket: Ticket, turn: &mut Turn<'_>) {
+        if let Some(network) = self.prefixes.widened(&ticket.id)
+            && ticket.ip.is_none()
+            && self.may_ban_network(&network, turn)
+        {
+            ticket.id = FailId::Net(network);
+        }
+        let (id, time) = (ticket.id.clone(), ticket.time);
+        self.ban_ticket(ticket, turn);
+        let findtime = self.failures.counting.findtime;
+        let Some(network) = self.prefixes.count(&id, time, findtime) else {
+            return;
+        };
+        if !self.may_ban_network(&network, turn) {
+            return;
+        }
+        let message = format!(
+            "[{}] {} hosts of {network} were banned; the network is, too",
+            self.name, self.prefixes.settings.hosts
+        );
+        turn.log(Level::Notice, Logger::Actions, message);
+        let attempts = self.prefixes.settings.hosts;
+        self.ban_ticket(
+            Ticket::of_nobody(FailId::Net(network), time, attempts),
+            turn,
+        );
+    }
+
+    /// Whether a network holds nobody who is ignored, and not ourselves.
+    fn may_ban_network(&self, network: &Network, turn: &mut Turn<'_>) -> bool {
+        let Some(reason) = self.ignore.objection(network, turn.own) else {
+            return true;
+        };
+        let message = format!(
+            "[{}] The network {network} is not banned: it holds {reason}",
+            self.name
+        );
+        turn.log(Level::Info, Logger::Actions, message);
+        false
     }
 
     /// Someone banned before needs fewer failures, the fewer the more often it was: how many one
@@ -210,6 +255,16 @@ impl Jail {
     }
 
     fn add(&mut self, mut ban: Ban, turn: &mut Turn<'_>) {
+        if let Some(network) = ban.network()
+            && let Some(own) = our_own(network, turn.own)
+        {
+            let message = format!(
+                "[{}] Ignore {}, it would ban this machine's own {own}",
+                self.name, ban.id
+            );
+            turn.log(Level::Warning, Logger::Actions, message);
+            return;
+        }
         let expired = ban.end().is_some_and(|end| end < turn.now);
         let incremented = if expired || self.bans.contains(&ban.id) {
             None

@@ -12,7 +12,7 @@ pub use address::{AddressError, FailId, Family, Network};
 pub use record::{Level, Logger, Record};
 pub use settings::{
     ActionSettings, BanIncrement, FilterSettings, IgnoreCache, JailSettings, LogPath, Origin,
-    ServerSettings, UseDns,
+    PrefixSettings, ServerSettings, UseDns,
 };
 pub use ticket::{Ban, Captured, Datum, Failure, MatchedLine};
 pub use time::{BanTime, Span, Time};

@@ -77,7 +77,21 @@ pub struct JailSettings {
     /// Empty: none.
     pub ignorecommand: String,
     pub ignorecache: Option<IgnoreCache>,
+    pub prefixes: PrefixSettings,
     pub actions: Vec<ActionSettings>,
+}
+
+/// Networks banned instead of hosts; prefix lengths, `None` is off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PrefixSettings {
+    /// `banprefix4`, `banprefix6`: a host is banned with its network.
+    pub ban4: Option<u8>,
+    pub ban6: Option<u8>,
+    /// `countprefix4`, `countprefix6`: a network is banned once `hosts` of its hosts are.
+    pub count4: Option<u8>,
+    pub count6: Option<u8>,
+    /// `countprefixhosts`, at least 2.
+    pub hosts: u32,
 }
 
 /// What a filter says, with all tags of the configuration's own resolved (`<HOST>` and its kind

@@ -42,6 +42,7 @@ fn settings(changes: &str) -> JailSettings {
         ignoreself: false,
         ignoreip: Vec::new(),
         ignorecommand: String::new(),
+        prefixes: Default::default(),
         ignorecache: None,
         actions: Vec::new(),
     };
@@ -60,6 +61,9 @@ fn settings(changes: &str) -> JailSettings {
             "ignoreself" => settings.ignoreself = value == "true",
             "ignoreip" => settings.ignoreip = words(value),
             "ignorecommand" => settings.ignorecommand = value.to_owned(),
+            "banprefix6" => settings.prefixes.ban6 = value.parse().ok(),
+            "countprefix4" => settings.prefixes.count4 = value.parse().ok(),
+            "countprefixhosts" => settings.prefixes.hosts = number() as u32,
             "ignorecache" => {
                 settings.ignorecache = Some(IgnoreCache {
                     key: value.to_owned(),
@@ -682,6 +686,74 @@ fn a_reload_keeps_failures_bans_and_what_names_came_to() {
     filter INFO: [sshd] Ignore 192.0.2.8 by dns
 10:00:02 fails 192.0.2.9
     filter INFO: [sshd] Ignore 192.0.2.9 by file://etc/friends
+",
+    );
+}
+
+#[test]
+fn with_banprefix_a_host_is_banned_with_its_network_unless_somebody_in_it_must_not_be() {
+    play(
+        "maxretry = 1
+         banprefix6 = 64
+         ignoreip = 2001:db8:0:2::7",
+        "
+10:00:00 fails 2001:db8:0:1::5
+    enforce 2001:db8:0:1::/64 for 600, ban 1, 1 failures
+    filter INFO: [sshd] Found 2001:db8:0:1::5 - 2026-11-22 10:00:00
+    actions NOTICE: [sshd] Ban 2001:db8:0:1::/64
+    persist 2001:db8:0:1::/64 for 600, ban 1, 1 failures
+10:00:01 fails 2001:db8:0:2::5
+    enforce 2001:db8:0:2::5 for 600, ban 1, 1 failures
+    filter INFO: [sshd] Found 2001:db8:0:2::5 - 2026-11-22 10:00:01
+    actions INFO: [sshd] The network 2001:db8:0:2::/64 is not banned: it holds 2001:db8:0:2::7, which is ignored
+    actions NOTICE: [sshd] Ban 2001:db8:0:2::5
+    persist 2001:db8:0:2::5 for 600, ban 1, 1 failures
+10:00:02 fails 192.0.2.5
+    enforce 192.0.2.5 for 600, ban 1, 1 failures
+    filter INFO: [sshd] Found 192.0.2.5 - 2026-11-22 10:00:02
+    actions NOTICE: [sshd] Ban 192.0.2.5
+    persist 192.0.2.5 for 600, ban 1, 1 failures
+",
+    );
+}
+
+#[test]
+fn with_countprefix_a_network_of_many_banned_hosts_is_banned() {
+    play(
+        "maxretry = 1
+         countprefix4 = 24
+         countprefixhosts = 2",
+        "
+10:00:00 fails 192.0.2.5
+    enforce 192.0.2.5 for 600, ban 1, 1 failures
+    filter INFO: [sshd] Found 192.0.2.5 - 2026-11-22 10:00:00
+    actions NOTICE: [sshd] Ban 192.0.2.5
+    persist 192.0.2.5 for 600, ban 1, 1 failures
+10:00:01 fails 192.0.2.6
+    enforce 192.0.2.6 for 600, ban 1, 1 failures
+    enforce 192.0.2.0/24 for 600, ban 1, 2 failures
+    filter INFO: [sshd] Found 192.0.2.6 - 2026-11-22 10:00:01
+    actions NOTICE: [sshd] Ban 192.0.2.6
+    persist 192.0.2.6 for 600, ban 1, 1 failures
+    actions NOTICE: [sshd] 2 hosts of 192.0.2.0/24 were banned; the network is, too
+    actions NOTICE: [sshd] Ban 192.0.2.0/24
+    persist 192.0.2.0/24 for 600, ban 1, 2 failures
+",
+    );
+}
+
+#[test]
+fn nobody_bans_this_machine_not_even_by_hand() {
+    play(
+        "maxretry = 1",
+        "
+10:00:00 fails 203.0.113.1
+    filter INFO: [sshd] Found 203.0.113.1 - 2026-11-22 10:00:00
+    actions WARNING: [sshd] Ignore 203.0.113.1, it would ban this machine's own 203.0.113.1
+10:00:01 ban 127.0.0.5 203.0.113.0/24 ::1
+    actions WARNING: [sshd] Ignore 127.0.0.5, it would ban this machine's own 127.0.0.0/8
+    actions WARNING: [sshd] Ignore 203.0.113.0/24, it would ban this machine's own 203.0.113.1
+    actions WARNING: [sshd] Ignore ::1, it would ban this machine's own ::1
 ",
     );
 }

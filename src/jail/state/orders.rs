@@ -21,6 +21,7 @@ impl Jail {
         let mut ignore = Ignore::new(settings);
         ignore.learn(&self.ignore);
         self.ignore = ignore;
+        self.prefixes.settings = settings.prefixes;
         self.usedns = settings.usedns;
         self.set_bantime(settings.bantime, turn);
         self.set_counting(counting(settings), turn);
@@ -50,16 +51,7 @@ impl Jail {
     pub fn ban(&mut self, ids: &[FailId], turn: &mut Turn<'_>) -> usize {
         let before = self.bans.total();
         for id in ids {
-            let ticket = Ticket {
-                id: id.clone(),
-                ip: None,
-                time: turn.now,
-                retry: 0,
-                attempts: 0,
-                lines: Vec::new(),
-                data: Default::default(),
-            };
-            self.ban_ticket(ticket, turn);
+            self.ban_ticket(Ticket::of_nobody(id.clone(), turn.now, 0), turn);
         }
         (self.bans.total() - before) as usize
     }
@@ -119,7 +111,7 @@ impl Jail {
         self.failures.counting = counting;
         for id in self.failures.reached() {
             if let Some(ticket) = self.failures.take(&id) {
-                self.ban_ticket(ticket, turn);
+                self.ban_attacker(ticket, turn);
             }
         }
     }
