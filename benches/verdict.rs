@@ -22,7 +22,7 @@ fn main() {
 fn filter() -> Filter {
     let vendor = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
     let facts = Facts {
-        nf_tables: true,
+        firewall: rban::config::Firewall::Nftables,
         fail2ban_version: "1.1.1".to_owned(),
     };
     let config = Config::read(&Disk, &Inputs::only(vendor, facts)).expect("the vendor tree");

@@ -7,6 +7,7 @@ pub use super::process::Abort;
 use super::script::Script;
 use crate::model::Record;
 
+pub(super) mod connections;
 mod ipset;
 mod iptables;
 pub mod memory;

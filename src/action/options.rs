@@ -1,9 +1,11 @@
 //! An action's settings as it is carried out: its commands by name, its switches, its families.
 
 use std::collections::HashMap;
+use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::driver::connections::Ports;
 use super::tags::{self, TagError};
 use crate::model::{ActionSettings, Family};
 
@@ -104,6 +106,8 @@ pub(super) struct Options {
     pub(super) on_demand: bool,
     /// What a start brings up.
     pub(super) scopes: Vec<Scope>,
+    /// `kill_connections`: the ports whose connections end with a ban.
+    pub(super) kill: Option<Ports>,
     /// The action's own `native` option.
     pub(super) native: bool,
     properties: HashMap<String, String>,
@@ -133,6 +137,9 @@ impl Options {
             repair_on_unban: switch("actionrepair_on_unban").unwrap_or(false),
             on_demand: switch("actionstart_on_demand").unwrap_or(conditional),
             native: switch("native").unwrap_or(true),
+            kill: switch("kill_connections")
+                .unwrap_or(false)
+                .then(|| ports(&properties)),
             scopes: scopes(
                 properties.get("families").map(String::as_str),
                 conditional,
@@ -192,6 +199,21 @@ fn scopes(families: Option<&str>, conditional: bool, ipv6: bool) -> Vec<Scope> {
         (true, false, _) => vec![Scope::Whole],
         (true, true, false) => vec![Scope::Family(Family::Inet4)],
         (true, true, true) => Family::ALL.map(Scope::Family).to_vec(),
+    }
+}
+
+/// The ports an action blocks.
+fn ports(properties: &HashMap<String, String>) -> Ports {
+    let all = properties
+        .get("type")
+        .is_some_and(|kind| kind == "allports");
+    match properties.get("port") {
+        Some(text) if !all => {
+            // Without the names of services, numbers still count.
+            let services = fs::read_to_string("/etc/services").unwrap_or_default();
+            Ports::parse(text, &services)
+        }
+        Some(_) | None => Ports::All,
     }
 }
 

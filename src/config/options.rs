@@ -96,6 +96,7 @@ pub(super) const JAIL: &[Known] = &[
     known("countprefix4", Kind::Int(0), Some("0")),
     known("countprefix6", Kind::Int(0), Some("0")),
     known("countprefixhosts", Kind::Int(2), Some("5")),
+    known("kill_connections", Kind::Bool, Some("false")),
 ];
 
 /// `[Definition]` of a filter (§ 4.1). A jail may give them too and then overrides its filter.

@@ -85,7 +85,11 @@ impl Typer<'_, '_> {
             ignorecommand: self.text("ignorecommand"),
             ignorecache: self.ignorecache()?,
             prefixes: self.prefixes()?,
-            actions: self.read.actions.iter().map(action).collect(),
+            actions: {
+                let kill = self.truth("kill_connections");
+                let actions = self.read.actions.iter();
+                actions.map(|read| action(read, kill)).collect()
+            },
         })
     }
 
@@ -360,14 +364,20 @@ impl Typer<'_, '_> {
     }
 }
 
-fn action(read: &ActionRead) -> ActionSettings {
+/// An action's settings; `kill`, the jail's `kill_connections`, is for those that block ports.
+fn action(read: &ActionRead, kill: bool) -> ActionSettings {
+    let mut options: Vec<(String, String)> = read
+        .options
+        .iter()
+        .map(|(name, item)| (name.clone(), item.text()))
+        .collect();
+    let given = |wanted: &str| options.iter().any(|(name, _)| name == wanted);
+    if kill && given("blocktype") && !given("kill_connections") {
+        options.push(("kill_connections".to_owned(), "true".to_owned()));
+    }
     ActionSettings {
         name: read.name.clone(),
-        options: read
-            .options
-            .iter()
-            .map(|(name, item)| (name.clone(), item.text()))
-            .collect(),
+        options,
         python: read.python.clone(),
         origin: read.origin.clone().unwrap_or(Origin::Default),
     }

@@ -227,6 +227,7 @@ impl Maker<'_> {
             "countprefix4",
             "countprefix6",
             "countprefixhosts",
+            "kill_connections",
         ];
         if name == "ignoreip" {
             let words = words(&item.text()).into_iter().map(Item::from);

@@ -252,3 +252,54 @@ fn what_we_do_ourselves_disturbs_nobody() {
         assert_eq!(tables, ["theirs"]);
     });
 }
+
+#[test]
+fn with_kill_connections_the_banned_are_cut_off_and_nobody_else() {
+    if !has(&["nft", "ip"]) {
+        return;
+    }
+    in_namespace(|| {
+        said(
+            "ip addr add 192.0.2.1/24 dev lo; ip addr add 192.0.2.66/24 dev lo; ip addr add 192.0.2.7/24 dev lo",
+        );
+        let connect = |from: &str, port: u16, listener: &TcpListener| {
+            let from: std::net::SocketAddr = format!("{from}:0").parse().expect("an address");
+            let to: std::net::SocketAddr = format!("192.0.2.1:{port}").parse().expect("an address");
+            use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrStorage};
+            let socket = socket::socket(
+                AddressFamily::Inet,
+                SockType::Stream,
+                SockFlag::empty(),
+                None,
+            )
+            .expect("a socket");
+            let fd = std::os::fd::AsRawFd::as_raw_fd(&socket);
+            socket::bind(fd, &SockaddrStorage::from(from)).expect("bound");
+            socket::connect(fd, &SockaddrStorage::from(to)).expect("connected");
+            let (served, _) = listener.accept().expect("accepted");
+            (std::net::TcpStream::from(socket), served)
+        };
+        let watched = TcpListener::bind(("192.0.2.1", PORT)).expect("a port");
+        let other = TcpListener::bind(("192.0.2.1", 8080)).expect("a port");
+        let guilty = connect(GUILTY[0], PORT, &watched);
+        let elsewhere = connect(GUILTY[0], 8080, &other);
+        let bystander = connect(BYSTANDER[0], PORT, &watched);
+        let lab = Lab::new(table(", port=\"2222\", kill_connections=true"), true);
+        lab.ban(GUILTY[0]);
+        let gone = |(_, mut served): (_, std::net::TcpStream)| {
+            served.set_nonblocking(true).expect("set");
+            match std::io::Read::read(&mut served, &mut [0]) {
+                Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
+                Ok(_) => true,
+            }
+        };
+        assert!(gone(guilty), "{:#?}", lab.log());
+        assert!(!gone(elsewhere) && !gone(bystander));
+        assert!(
+            lab.log()
+                .iter()
+                .any(|line| line.contains("[lab] 1 connections closed"))
+        );
+        lab.assert_quiet();
+    });
+}

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -15,8 +16,11 @@ use nix::sys::socket::{
     getsockname, recv, send, setsockopt, socket, sockopt,
 };
 
+use crate::model::Network;
+
 // <linux/netlink.h>
 const REQUEST: u16 = 0x01;
+const ACK: u16 = 0x04;
 const CREATE: u16 = 0x400;
 const ERROR: u16 = 0x02;
 const NESTED: u16 = 0x8000;
@@ -176,13 +180,64 @@ fn answers(mut bytes: &[u8]) -> Vec<Answer<'_>> {
     found
 }
 
-fn cut(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn cut(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let length = u32::from_ne_bytes(*bytes.first_chunk()?) as usize;
     let message = bytes
         .get(..length)
         .filter(|message| message.len() >= HEADER)?;
     let rest = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
     Some((message, rest))
+}
+
+// <linux/netfilter/nfnetlink_conntrack.h>
+const CONNECTIONS: u16 = 1;
+const DELETE_CONNECTION: u16 = 2;
+const TUPLE_ORIGINAL: u16 = 1;
+const FILTER: u16 = 25;
+const TUPLE_IP: u16 = 1;
+const SOURCE_V4: u16 = 1;
+const SOURCE_V6: u16 = 3;
+const FILTER_ORIGINAL: u16 = 1;
+/// Of the tuple, the source address alone counts.
+const BY_SOURCE: u32 = 1;
+
+/// Has conntrack forget all connections from one host. Kernels before 6.8 cannot select them so,
+/// and keep them until they time out; nothing gets through by them.
+pub(super) fn forget_connections(network: &Network) -> io::Result<()> {
+    if !network.is_host() {
+        return Ok(());
+    }
+    let mut socket = Socket::open()?;
+    let sequence = socket.sequences(1);
+    let mut writer = Writer::default();
+    writer.header(
+        CONNECTIONS << 8 | DELETE_CONNECTION,
+        REQUEST | ACK,
+        sequence,
+    );
+    let family = match network.address() {
+        IpAddr::V4(_) => AddressFamily::Inet,
+        IpAddr::V6(_) => AddressFamily::Inet6,
+    };
+    writer.bytes.extend([family as u8, 0, 0, 0]);
+    writer.nested(TUPLE_ORIGINAL, |w| {
+        w.nested(TUPLE_IP, |w| match network.address() {
+            IpAddr::V4(v4) => w.attribute(SOURCE_V4, &v4.octets()),
+            IpAddr::V6(v6) => w.attribute(SOURCE_V6, &v6.octets()),
+        });
+    });
+    writer.nested(FILTER, |w| {
+        w.attribute(FILTER_ORIGINAL, &BY_SOURCE.to_ne_bytes());
+    });
+    writer.close();
+    for (_, errno) in socket.commit(&writer)? {
+        match errno {
+            // None there, no conntrack at all, or an older kernel.
+            Errno::ENOENT | Errno::EINVAL | Errno::EOPNOTSUPP => {}
+            errno => return Err(errno.into()),
+        }
+    }
+    Ok(())
 }
 
 /// The ports of our own sockets, by which the kernel says whose doing a change was.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::repair::Verdict;
 use super::{Enforcement, Held};
-use crate::action::driver::{Kind, Operation, Outcome};
+use crate::action::driver::{Kind, Operation, Outcome, connections};
 use crate::action::options::{Command, Scope};
 use crate::action::reader;
 use crate::action::report::Failure;
@@ -190,15 +190,22 @@ impl Enforcement {
             .first()
             .map_or(Kind::Shell, Operation::kind);
         let mut failed = Vec::new();
+        let mut shut_out = Vec::new();
         for (step, outcome) in batch.steps.into_iter().zip(outcomes) {
             match outcome {
-                Outcome::Done => self.done(&step),
+                Outcome::Done => {
+                    self.done(&step);
+                    shut_out.extend(self.connected(&step));
+                }
                 Outcome::Declined(why) => {
                     let (id, kind) = (&step.ban.id, kind.name());
                     let message = format!("native {kind} -- {id}: {why}; by shell");
                     self.voice.log(Level::Debug, Logger::Utils, message);
                     match self.shell(&step) {
-                        Ok(()) => self.done(&step),
+                        Ok(()) => {
+                            self.done(&step);
+                            shut_out.extend(self.connected(&step));
+                        }
                         Err(reason) => failed.push((step, reason)),
                     }
                 }
@@ -212,7 +219,35 @@ impl Enforcement {
                 }
             }
         }
+        self.cut_off(&shut_out);
         failed
+    }
+
+    /// Whose connections end with this step.
+    fn connected(&self, step: &Step) -> Option<Network> {
+        let cuts = self.options.kill.is_some() && step.command == Command::Ban;
+        step.ban.network().copied().filter(|_| cuts)
+    }
+
+    /// `kill_connections`: what the banned still have open is closed.
+    fn cut_off(&self, networks: &[Network]) {
+        let Some(ports) = self.options.kill.as_ref().filter(|_| !networks.is_empty()) else {
+            return;
+        };
+        match connections::close(networks, ports) {
+            Ok(0) => {}
+            Ok(count) => {
+                let message = format!("[{}] {count} connections closed", self.spec.jail);
+                self.voice.log(Level::Info, Logger::Actions, message);
+            }
+            Err(error) => {
+                let message = format!(
+                    "[{}] kill_connections: connections stay open: {error}",
+                    self.spec.jail
+                );
+                self.voice.log(Level::Error, Logger::Actions, message);
+            }
+        }
     }
 
     /// Check, repair, try again: fail2ban's rule for each failed command, applied once to all that
