@@ -3,7 +3,7 @@
 //! 26 % `Failed password`, 25 % failures of PAM, 21 % `Received disconnect`, 6 % `Invalid user`, the
 //! rest noise; one core, in memory. `items/s` are lines per second.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use divan::counter::ItemsCount;
 use rban::config::{Config, Disk, Facts, Inputs};
@@ -19,13 +19,21 @@ fn main() {
     divan::main();
 }
 
-fn filter() -> Filter {
-    let vendor = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+/// Our own tree, and fail2ban's where it is installed.
+fn trees() -> Vec<PathBuf> {
+    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let theirs = PathBuf::from("/etc/fail2ban");
+    let mut trees = vec![ours];
+    trees.extend(theirs.join("filter.d/sshd.conf").exists().then_some(theirs));
+    trees
+}
+
+fn filter(tree: &Path) -> Filter {
     let facts = Facts {
         firewall: rban::config::Firewall::Nftables,
         fail2ban_version: "1.1.1".to_owned(),
     };
-    let config = Config::read(&Disk, &Inputs::only(vendor, facts)).expect("the vendor tree");
+    let config = Config::read(&Disk, &Inputs::only(tree.to_path_buf(), facts)).expect("the tree");
     let settings = config.filter("sshd", "auto").expect("the sshd filter");
     let local = Zone::local(Some("UTC"));
     let reading = Reading {
@@ -68,8 +76,8 @@ fn lines() -> Vec<String> {
     (0..LINES).map(line).collect()
 }
 
-#[divan::bench]
-fn shipped_sshd_filter(bencher: divan::Bencher<'_, '_>) {
+#[divan::bench(args = trees().iter().map(|tree| tree.display().to_string()).collect::<Vec<_>>())]
+fn sshd_filter(bencher: divan::Bencher<'_, '_>, tree: &str) {
     let lines = lines();
     let moment = Moment {
         now: NOW,
@@ -79,7 +87,7 @@ fn shipped_sshd_filter(bencher: divan::Bencher<'_, '_>) {
     };
     bencher
         .counter(ItemsCount::new(LINES))
-        .with_inputs(filter)
+        .with_inputs(|| filter(Path::new(tree)))
         .bench_local_values(|mut filter| {
             let mut verdicts = Vec::new();
             for line in &lines {

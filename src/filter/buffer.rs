@@ -23,12 +23,16 @@ impl<'a> Tuple<'a> {
     }
 
     pub(super) fn matched(&self) -> MatchedLine {
-        let start = self.before.len() as u32;
-        let end = start + self.date.len() as u32;
         MatchedLine {
             text: [self.before, self.date, self.after].concat().into(),
-            date: Some((start, end)),
+            date: Some(self.date_place()),
         }
+    }
+
+    /// Where the date stands in the whole line.
+    pub(super) const fn date_place(&self) -> (u32, u32) {
+        let start = self.before.len() as u32;
+        (start, start + self.date.len() as u32)
     }
 
     /// What is searched of it, with a final newline.

@@ -2,77 +2,99 @@
 //!
 //! `alt_user`, `alt_user_1` stand in for an empty `user`; `tuple_id`, `tuple_id_1` make `id` a list.
 
-use crate::model::{Captured, Datum};
+use super::facts::{CONTENT, Fact, Facts, Name, Names};
 use crate::pattern::{Regex, Slots};
 
 /// The named groups of one regular expression.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Groups {
-    plain: Vec<(Box<str>, usize)>,
+    /// (the fact, its slot).
+    plain: Vec<(Name, usize)>,
     /// (group, the name it stands in for), by group name.
-    alternatives: Vec<(Box<str>, Box<str>)>,
+    alternatives: Vec<(Name, Name)>,
     /// (group, the name it is a part of), by group name.
-    parts: Vec<(Box<str>, Box<str>)>,
+    parts: Vec<(Name, Name)>,
+    /// The slot of `<F-CONTENT>`.
+    content: Option<usize>,
+    /// The slots of `<SKIPLINES>`, one after the other.
+    skipped: Vec<usize>,
 }
 
 impl Groups {
-    pub(super) fn of(regex: &Regex) -> Self {
-        let mut groups = Self::default();
-        for (name, slot) in regex.groups() {
-            groups.plain.push((name.clone(), *slot));
+    /// The groups of `regex`, whose names are entered in `names`.
+    pub(super) fn of(regex: &Regex, names: &mut Names) -> Self {
+        let mut groups = Self {
+            content: regex.group("content"),
+            skipped: (0..)
+                .map_while(|number| regex.group(&format!("skiplines{number}")))
+                .collect(),
+            ..Self::default()
+        };
+        let mut sorted: Vec<&str> = regex.groups().iter().map(|(name, _)| &**name).collect();
+        sorted.sort_unstable();
+        for name in sorted {
+            let group = names.add(name);
             if let Some(target) = name.strip_prefix("alt_") {
-                groups.alternatives.push((name.clone(), base(target)));
+                groups.alternatives.push((group, names.add(&base(target))));
             } else if let Some(target) = name.strip_prefix("tuple_") {
-                groups.parts.push((name.clone(), base(target)));
+                groups.parts.push((group, names.add(&base(target))));
             }
         }
-        groups.alternatives.sort();
-        groups.parts.sort();
+        for (name, slot) in regex.groups() {
+            groups.plain.push((names.add(name), *slot));
+        }
         groups
     }
 
-    /// The slot of the group `name`.
-    pub(super) fn slot(&self, name: &str) -> Option<usize> {
-        let (_, slot) = self.plain.iter().find(|(known, _)| **known == *name)?;
-        Some(*slot)
+    /// Without `<F-CONTENT>`, which is no fact of a prefregex.
+    pub(super) fn without_content(mut self) -> Self {
+        self.plain.retain(|&(name, _)| name != CONTENT);
+        self
     }
 
-    /// Adds what was captured in `text` to `data`; groups that took no part leave it as it is.
-    pub(super) fn collect(&self, text: &str, slots: &Slots, data: &mut Captured) {
+    pub(super) const fn content(&self) -> Option<usize> {
+        self.content
+    }
+
+    /// What the `<SKIPLINES>` of a match took, one after the other.
+    pub(super) fn skipped(&self, text: &str, slots: &Slots) -> String {
+        let texts = self.skipped.iter();
+        texts
+            .filter_map(|&slot| text.get(slots.get(slot)?))
+            .collect()
+    }
+
+    /// Adds what was captured in `text` to `facts`; groups that took no part leave it as it is.
+    /// `own` is memory to work in.
+    pub(super) fn collect(&self, text: &str, slots: &Slots, facts: &mut Facts, own: &mut Facts) {
         if self.alternatives.is_empty() && self.parts.is_empty() {
-            return self.collect_plain(text, slots, data);
+            return self.collect_plain(text, slots, facts);
         }
-        let mut own = Captured::new();
-        self.collect_plain(text, slots, &mut own);
-        for (name, target) in &self.alternatives {
-            if let Some(value) = own.get(&**name).filter(|value| !is_empty(value)).cloned()
-                && own.get(&**target).is_none_or(is_empty)
-            {
-                own.insert(target.to_string(), value);
+        own.clear();
+        self.collect_plain(text, slots, own);
+        for &(name, target) in &self.alternatives {
+            if own.is_set(name) && !own.is_set(target) {
+                own.copy(name, target);
             }
         }
-        for (name, target) in &self.parts {
+        for &(name, target) in &self.parts {
             // A missing part is Python's None.
-            let part = match own.get(&**name) {
-                Some(Datum::Text(text)) => text.clone(),
-                _ => "None".to_owned(),
-            };
-            let mut list = match own.remove(&**target) {
-                Some(Datum::List(list)) => list,
-                Some(Datum::Text(first)) => vec![first],
+            let part = own.text(name).unwrap_or("None").to_owned();
+            let mut list = match own.get(target) {
+                Some(Fact::List(list)) => list.to_vec(),
+                Some(Fact::Text(first)) => vec![first.to_owned()],
                 None => vec!["None".to_owned()],
             };
             list.push(part);
-            own.insert(target.to_string(), Datum::List(list));
+            own.put_list(target, list);
         }
-        data.extend(own);
+        facts.extend(own);
     }
 
-    fn collect_plain(&self, text: &str, slots: &Slots, data: &mut Captured) {
-        for (name, slot) in &self.plain {
-            if let Some(range) = slots.get(*slot) {
-                let value = text.get(range).unwrap_or_default().to_owned();
-                data.insert(name.to_string(), Datum::Text(value));
+    fn collect_plain(&self, text: &str, slots: &Slots, facts: &mut Facts) {
+        for &(name, slot) in &self.plain {
+            if let Some(range) = slots.get(slot) {
+                facts.put(name, text.get(range).unwrap_or_default());
             }
         }
     }
@@ -92,38 +114,24 @@ fn base(name: &str) -> Box<str> {
     }
 }
 
-fn is_empty(datum: &Datum) -> bool {
-    match datum {
-        Datum::Text(text) => text.is_empty(),
-        Datum::List(list) => list.is_empty(),
-    }
-}
-
-/// The text captured as `name`, where it is one and not empty: what Python takes for true.
-pub(super) fn text<'a>(data: &'a Captured, name: &str) -> Option<&'a str> {
-    match data.get(name) {
-        Some(Datum::Text(text)) => Some(text),
-        Some(Datum::List(_)) | None => None,
-    }
-}
-
-/// Whether `name` was captured and is not empty.
-pub(super) fn is_set(data: &Captured, name: &str) -> bool {
-    data.get(name).is_some_and(|datum| !is_empty(datum))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Captured, Datum};
     use crate::pattern::Options;
 
     fn captured(regex: &str, line: &str) -> Captured {
         let regex = Regex::new(regex, Options::default()).unwrap();
         let mut slots = Slots::new();
         assert!(regex.search(line, &mut slots), "{line}");
-        let mut data = Captured::new();
-        Groups::of(&regex).collect(line, &slots, &mut data);
-        data
+        let (mut names, mut facts) = (Names::default(), Facts::default());
+        let groups = Groups::of(&regex, &mut names);
+        groups.collect(line, &slots, &mut facts, &mut Facts::default());
+        names.captured(&facts, None)
+    }
+
+    fn text(text: &str) -> Datum {
+        Datum::Text(text.to_owned())
     }
 
     fn list(texts: &[&str]) -> Datum {
@@ -133,11 +141,11 @@ mod tests {
     #[test]
     fn an_alternative_stands_in_for_an_empty_name() {
         let regex = "^<F-USER>\\w*</F-USER>,(?:<F-ALT_USER>\\w*</F-ALT_USER>)?,<F-ALT_USER_1>\\w*</F-ALT_USER_1>$";
-        let user = |line| text(&captured(regex, line), "user").unwrap().to_owned();
-        assert_eq!(user("a,b,c"), "a");
-        assert_eq!(user(",b,c"), "b");
-        assert_eq!(user(",,c"), "c");
-        assert_eq!(user(",,"), "");
+        let user = |line| captured(regex, line)["user"].clone();
+        assert_eq!(user("a,b,c"), text("a"));
+        assert_eq!(user(",b,c"), text("b"));
+        assert_eq!(user(",,c"), text("c"));
+        assert_eq!(user(",,"), text(""));
     }
 
     #[test]
@@ -153,6 +161,6 @@ mod tests {
     fn groups_without_a_part_in_the_match_change_nothing() {
         let data = captured("^(?:<ADDR>|<F-ID>\\w+</F-ID>)$", "someone");
         assert_eq!(data.len(), 1);
-        assert_eq!(text(&data, "fid"), Some("someone"));
+        assert_eq!(data["fid"], text("someone"));
     }
 }

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::groups::text;
-use crate::model::{Captured, Datum, FailId, Network, UseDns};
+use super::facts::{CIDR, DNS, FID, Fact, Facts, IP4, IP6};
+use crate::model::{FailId, Network, UseDns};
 
 /// Whom a failure is about.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,10 +19,10 @@ pub(super) enum Identity {
 }
 
 /// fail2ban's order: `ip4`, `ip6`, `dns`; beside a `fid` these are the address, else the ID.
-pub(super) fn identify(data: &Captured, usedns: UseDns) -> Identity {
-    let fid = data.get("fid");
-    let (host, address) = match (text(data, "ip4"), text(data, "ip6"), text(data, "dns")) {
-        (Some(ip), ..) | (None, Some(ip), _) => (ip, subnet(ip, text(data, "cidr"))),
+pub(super) fn identify(facts: &Facts, usedns: UseDns) -> Identity {
+    let fid = facts.get(FID);
+    let (host, address) = match (facts.text(IP4), facts.text(IP6), facts.text(DNS)) {
+        (Some(ip), ..) | (None, Some(ip), _) => (ip, subnet(ip, facts.text(CIDR))),
         (None, None, Some(name)) if usedns == UseDns::Raw => (name, FailId::Raw(name.into())),
         (None, None, Some(name)) => return by_name(name, usedns),
         (None, None, None) => {
@@ -33,7 +33,7 @@ pub(super) fn identify(data: &Captured, usedns: UseDns) -> Identity {
         }
     };
     match fid {
-        Some(Datum::Text(fid)) if fid == host => Identity::Known(address, None),
+        Some(Fact::Text(fid)) if fid == host => Identity::Known(address, None),
         Some(fid) => Identity::Known(id(fid, usedns), address.network().copied()),
         None => Identity::Known(address, None),
     }
@@ -47,11 +47,11 @@ fn by_name(name: &str, usedns: UseDns) -> Identity {
     }
 }
 
-fn id(fid: &Datum, usedns: UseDns) -> FailId {
+fn id(fid: Fact<'_>, usedns: UseDns) -> FailId {
     match fid {
-        Datum::Text(text) if usedns == UseDns::Raw => FailId::Raw(text.as_str().into()),
-        Datum::Text(text) => FailId::parse(text),
-        Datum::List(list) => FailId::Raw(tuple(list).into()),
+        Fact::Text(text) if usedns == UseDns::Raw => FailId::Raw(text.into()),
+        Fact::Text(text) => FailId::parse(text),
+        Fact::List(list) => FailId::Raw(tuple(list).into()),
     }
 }
 
@@ -83,13 +83,14 @@ fn tuple(texts: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::filter::facts::Names;
 
     fn of(captured: &[(&str, &str)], usedns: UseDns) -> (String, Option<String>) {
-        let data = captured
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), Datum::Text((*value).to_owned())))
-            .collect();
-        match identify(&data, usedns) {
+        let (mut names, mut facts) = (Names::default(), Facts::default());
+        for (name, value) in captured {
+            facts.put(names.add(name), value);
+        }
+        match identify(&facts, usedns) {
             Identity::Known(id, ip) => (id.to_string(), ip.map(|ip| ip.to_string())),
             other => (format!("{other:?}"), None),
         }
@@ -142,9 +143,12 @@ mod tests {
 
     #[test]
     fn a_list_is_shown_as_a_tuple() {
-        let list = Datum::List(vec!["a".to_owned(), "o'n".to_owned(), "None".to_owned()]);
-        let data = Captured::from([("fid".to_owned(), list)]);
-        let Identity::Known(id, None) = identify(&data, UseDns::Warn) else {
+        let mut facts = Facts::default();
+        facts.put_list(
+            FID,
+            vec!["a".to_owned(), "o'n".to_owned(), "None".to_owned()],
+        );
+        let Identity::Known(id, None) = identify(&facts, UseDns::Warn) else {
             panic!("known");
         };
         assert_eq!(id.to_string(), "('a', \"o'n\", None)");

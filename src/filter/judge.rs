@@ -4,8 +4,10 @@
 use std::sync::Arc;
 
 use super::buffer::{Line, Split, Tuple, join, split};
-use super::groups::{Groups, text};
+use super::facts::{Facts, MLFID};
 use super::identity::{Identity, identify};
+use super::session::Merged;
+use super::texts::Covered;
 use super::timing::{Moment, Oddity, When, warnings};
 use super::{Counters, Filter, Helper, Scratch, Verdict};
 use crate::date::Found;
@@ -154,7 +156,7 @@ impl Filter {
         let mut content = by_content;
         while let Some(index) = self.next_match(from, content) {
             from = index + 1;
-            let found = self.lines_of(&lines, tuple, index, content);
+            let found = self.lines_of(&lines, index, content);
             if self.ignored_match(&found, content) {
                 self.counters.ignored += 1;
                 if self.maxlines > 1 {
@@ -171,7 +173,7 @@ impl Filter {
                     continue;
                 }
             }
-            let data = self.captured(index, content);
+            self.capture(index, content);
             if self.maxlines > 1 {
                 self.buffer = found.unmatched;
                 join(&self.buffer, &mut self.scratch.text);
@@ -179,8 +181,10 @@ impl Filter {
             }
             let hit = Hit {
                 regex: index,
-                data,
-                lines: found.matched,
+                lines: match self.maxlines {
+                    1 => Covered::One(tuple),
+                    _ => Covered::Several(&found.matched),
+                },
             };
             self.conclude(hit, when, moment, out);
             if !self.thorough {
@@ -209,68 +213,57 @@ impl Filter {
             return Some(false);
         };
         let Scratch {
-            text, content, pre, ..
+            text,
+            content,
+            content_at,
+            pre,
+            ..
         } = &mut self.scratch;
         if !regex.search(text, pre) {
             self.counters.exhausted += u64::from(pre.exhausted());
             return None;
         }
         let Some(range) = groups
-            .slot("content")
+            .content()
             .and_then(|slot| pre.get(slot))
             .filter(|range| !range.is_empty())
         else {
             return Some(false);
         };
-        content.clear();
-        content.push_str(&text[range]);
         if self.maxlines > 1 {
             // fail2ban puts the content in the place of all lines before it.
             self.buffer = vec![Line::new(Tuple {
                 before: "",
                 date: "",
-                after: content,
+                after: &text[range.clone()],
             })];
         }
-        content.push('\n');
+        content.clear();
+        *content_at = range.start;
+        if range.end + 1 != text.len() || !text.ends_with('\n') {
+            content.push_str(&text[range]);
+            content.push('\n');
+        }
         Some(true)
     }
 
     fn next_match(&mut self, from: usize, content: bool) -> Option<usize> {
-        let Scratch {
-            text,
-            content: short,
-            fail,
-            ..
-        } = &mut self.scratch;
-        let text = if content { short } else { text };
-        let found = self.failregex.matches_from(text, from, fail);
+        let mut fail = std::mem::take(&mut self.scratch.fail);
+        let text = self.scratch.searched(content);
+        let found = self.failregex.matches_from(text, from, &mut fail);
         self.counters.exhausted += u64::from(found.is_none() && fail.exhausted());
+        self.scratch.fail = fail;
         found
     }
 
-    /// The lines a match covers, and those that stay in the buffer.
-    fn lines_of(
-        &self,
-        lines: &[Arc<Line>],
-        tuple: Tuple<'_>,
-        index: usize,
-        content: bool,
-    ) -> Matched {
-        let Scratch {
-            text,
-            content: short,
-            fail,
-            ..
-        } = &self.scratch;
+    /// The lines a match covers, and those that stay in the buffer, where there can be several.
+    fn lines_of(&self, lines: &[Arc<Line>], index: usize, content: bool) -> Matched {
         if self.maxlines == 1 {
-            return Matched {
-                matched: vec![tuple.matched()],
-                ..Matched::default()
-            };
+            return Matched::default();
         }
-        let text = if content { short } else { text };
-        let skipped = skipped(&self.groups[index], text, fail);
+        let text = self.scratch.searched(content);
+        let fail = &self.scratch.fail;
+        let skipped = self.groups[index].skipped(text, fail);
         let Split { matched, unmatched } = split(lines, text, fail.span(), &skipped);
         Matched {
             matched: matched.iter().map(|line| line.matched()).collect(),
@@ -291,97 +284,119 @@ impl Filter {
     }
 
     fn is_ignored(&mut self, asked: Asked<'_>) -> bool {
-        let Scratch {
-            text,
-            content,
-            ignore,
-            ..
-        } = &mut self.scratch;
+        let mut ignore = std::mem::take(&mut self.scratch.ignore);
         let found = match asked {
-            Asked::Text => self.ignoreregex.first(text, ignore),
-            Asked::Content => self.ignoreregex.first(content, ignore),
+            Asked::Text => self.ignoreregex.first(&self.scratch.text, &mut ignore),
+            Asked::Content => self
+                .ignoreregex
+                .first(self.scratch.searched(true), &mut ignore),
             Asked::Lines(lines) => {
                 let mut text = String::new();
                 join(lines, &mut text);
-                self.ignoreregex.first(&text, ignore)
+                self.ignoreregex.first(&text, &mut ignore)
             }
         };
+        self.scratch.ignore = ignore;
         if let Some(index) = found {
             self.counters.ignores[index] += 1;
         }
         found.is_some()
     }
 
-    /// What prefregex and a failregex captured; where both did, failregex wins.
-    fn captured(&self, index: usize, content: bool) -> Captured {
+    /// Notes what prefregex and a failregex captured; where both did, failregex wins.
+    fn capture(&mut self, index: usize, content: bool) {
+        let mut facts = std::mem::take(&mut self.scratch.facts);
+        let mut own = std::mem::take(&mut self.scratch.own);
+        facts.clear();
         let scratch = &self.scratch;
-        let mut data = Captured::new();
         if let Some((_, groups)) = &self.prefregex {
-            groups.collect(&scratch.text, &scratch.pre, &mut data);
-            data.remove("content");
+            groups.collect(&scratch.text, &scratch.pre, &mut facts, &mut own);
         }
-        let text = if content {
-            &scratch.content
-        } else {
-            &scratch.text
-        };
-        self.groups[index].collect(text, &scratch.fail, &mut data);
-        data
+        let text = scratch.searched(content);
+        self.groups[index].collect(text, &scratch.fail, &mut facts, &mut own);
+        self.scratch.facts = facts;
+        self.scratch.own = own;
     }
 
     /// From a match to a verdict: its session, and who it is about.
-    fn conclude(&mut self, hit: Hit, when: When, moment: &Moment, out: &mut Vec<Verdict>) {
-        let Hit {
-            regex,
-            mut data,
-            mut lines,
-        } = hit;
-        self.counters.hits[regex] += 1;
-        let session = text(&data, "mlfid").map(str::to_owned);
-        if let Some(key) = &session {
-            let merged = self.sessions.merge(key, data, lines, moment.now);
-            (data, lines) = (merged.data, merged.lines);
-            if merged.nofail {
-                self.counters.ignored += 1;
-                return self.help(Helper { regex, data, lines }, out);
-            }
-        }
-        let (id, ip, named) = match identify(&data, self.usedns) {
-            Identity::Known(id, ip) => (id, ip, false),
-            Identity::Name(name) => (FailId::Raw(name.into()), None, true),
-            Identity::Nobody => return,
-            Identity::Missing => {
-                self.counters.ignored += 1;
-                match &session {
-                    Some(key) => self.sessions.wait(key),
-                    None => self.warn_no_id(regex, moment, out),
+    fn conclude(&mut self, hit: Hit<'_>, when: When, moment: &Moment, out: &mut Vec<Verdict>) {
+        self.counters.hits[hit.regex] += 1;
+        let mut facts = std::mem::take(&mut self.scratch.facts);
+        let in_session = facts.text(MLFID).is_some();
+        let merged = in_session.then(|| self.sessions.merge(&mut facts, hit.lines, moment.now));
+        let identity = match merged {
+            Some(merged) if merged.nofail => None,
+            Some(merged) => Some(identify(&self.sessions.session(merged).facts, self.usedns)),
+            None => Some(identify(&facts, self.usedns)),
+        };
+        let mut waits = false;
+        let report: Option<(fn(Failure) -> Verdict, _, _)> = match identity {
+            Some(Identity::Known(id, ip)) => Some((Verdict::Failure, id, ip)),
+            Some(Identity::Name(name)) => Some((Verdict::Named, FailId::Raw(name.into()), None)),
+            Some(Identity::Nobody) => None,
+            Some(Identity::Missing) => {
+                match merged {
+                    Some(_) => waits = true,
+                    None => self.warn_no_id(hit.regex, moment, out),
                 }
-                return self.help(Helper { regex, data, lines }, out);
+                self.help(hit, &facts, merged, out);
+                None
+            }
+            None => {
+                self.help(hit, &facts, merged, out);
+                None
             }
         };
-        self.counters.matched += 1;
-        let mut time = when.time.unwrap_or(moment.now);
-        if moment.check_findtime {
-            time = time.min(moment.now);
+        if let Some((verdict, id, ip)) = report {
+            self.counters.matched += 1;
+            let (data, lines) = self.reported(hit, &facts, merged);
+            out.push(verdict(Failure {
+                id,
+                ip,
+                time: time(when, moment),
+                lines,
+                data,
+                regex: hit.regex,
+            }));
         }
-        let failure = Failure {
-            id,
-            ip,
-            time,
-            lines,
-            data,
-            regex,
-        };
-        out.push(if named {
-            Verdict::Named(failure)
-        } else {
-            Verdict::Failure(failure)
-        });
+        if let Some(merged) = merged {
+            self.sessions.settle(merged, waits);
+        }
+        self.scratch.facts = facts;
     }
 
-    fn help(&self, helper: Helper, out: &mut Vec<Verdict>) {
+    fn help(
+        &mut self,
+        hit: Hit<'_>,
+        facts: &Facts,
+        merged: Option<Merged>,
+        out: &mut Vec<Verdict>,
+    ) {
+        self.counters.ignored += 1;
         if self.thorough {
-            out.push(Verdict::Helper(helper));
+            let (data, lines) = self.reported(hit, facts, merged);
+            out.push(Verdict::Helper(Helper {
+                regex: hit.regex,
+                data,
+                lines,
+            }));
+        }
+    }
+
+    /// Data and lines of a match as they are reported, with those of its session.
+    fn reported(
+        &self,
+        hit: Hit<'_>,
+        facts: &Facts,
+        merged: Option<Merged>,
+    ) -> (Captured, Vec<MatchedLine>) {
+        match merged {
+            None => (self.names.captured(facts, None), hit.lines.to_vec()),
+            Some(merged) => {
+                let session = self.sessions.session(merged);
+                let data = self.names.captured(&session.facts, Some(&session.users));
+                (data, session.lines.to_vec())
+            }
         }
     }
 
@@ -395,13 +410,19 @@ impl Filter {
         if !self.timing.may_tell(Oddity::Undated, moment.now) {
             return;
         }
-        let lines: Vec<&str> = found.matched.iter().map(|line| &*line.text).collect();
+        let lines = match self.maxlines {
+            1 => [tuple.before, tuple.date, tuple.after].concat(),
+            _ => {
+                let lines: Vec<&str> = found.matched.iter().map(|line| &*line.text).collect();
+                lines.join("\n")
+            }
+        };
         let messages = vec![
             format!(
                 "Found a match but no valid date/time found for '{}'.",
                 tuple.date
             ),
-            format!("Match without a timestamp: {}", lines.join("\n")),
+            format!("Match without a timestamp: {lines}"),
             "Please try setting a custom date pattern (see man page jail.conf(5)).".to_owned(),
         ];
         out.extend(warnings(&self.jail, messages).map(Verdict::Log));
@@ -447,11 +468,20 @@ enum Asked<'a> {
     Lines(&'a [Arc<Line>]),
 }
 
-/// A failregex that matched.
-struct Hit {
+/// A failregex that matched, and where.
+#[derive(Clone, Copy)]
+struct Hit<'a> {
     regex: usize,
-    data: Captured,
-    lines: Vec<MatchedLine>,
+    lines: Covered<'a>,
+}
+
+/// When a failure happened.
+fn time(when: When, moment: &Moment) -> Time {
+    let time = when.time.unwrap_or(moment.now);
+    match moment.check_findtime {
+        true => time.min(moment.now),
+        false => time,
+    }
 }
 
 /// The lines of a match.
@@ -462,10 +492,15 @@ struct Matched {
     unmatched: Vec<Arc<Line>>,
 }
 
-/// What the `<SKIPLINES>` of a match took, one after the other.
-fn skipped(groups: &Groups, text: &str, slots: &crate::pattern::Slots) -> String {
-    (0..)
-        .map_while(|number| groups.slot(&format!("skiplines{number}")))
-        .filter_map(|slot| text.get(slots.get(slot)?))
-        .collect()
+impl Scratch {
+    /// What failregex is asked about: the line, or what prefregex left of it.
+    fn searched(&self, content: bool) -> &str {
+        if !content {
+            &self.text
+        } else if self.content.is_empty() {
+            &self.text[self.content_at..]
+        } else {
+            &self.content
+        }
+    }
 }

@@ -7,11 +7,13 @@
 
 mod buffer;
 mod error;
+mod facts;
 mod groups;
 mod identity;
 mod judge;
 mod new;
 mod session;
+mod texts;
 mod timing;
 
 use std::sync::Arc;
@@ -26,6 +28,7 @@ pub use new::Reading;
 pub use timing::Moment;
 
 use buffer::Line;
+use facts::{Facts, Names};
 use groups::Groups;
 use session::Sessions;
 use timing::Timing;
@@ -40,6 +43,7 @@ pub struct Filter {
     prefregex: Option<(Regex, Groups)>,
     failregex: RegexSet,
     groups: Vec<Groups>,
+    names: Names,
     ignoreregex: RegexSet,
     detector: Detector,
     date_key: DateKey,
@@ -56,8 +60,12 @@ pub struct Filter {
 struct Scratch {
     /// What is searched: the line without its date, or the last lines, with a final newline.
     text: String,
-    /// What prefregex left of it (`<F-CONTENT>`).
+    /// What prefregex left of it (`<F-CONTENT>`), with a final newline; empty while it is the end of
+    /// `text` from `content_at` on, as it nearly always is.
     content: String,
+    content_at: usize,
+    facts: Facts,
+    own: Facts,
     pre: Slots,
     fail: Slots,
     ignore: Slots,

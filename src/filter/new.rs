@@ -1,6 +1,7 @@
 //! A filter from its settings: everything compiled, or the part that is wrong named.
 
 use super::error::{FilterError, Part, Reason};
+use super::facts::Names;
 use super::groups::Groups;
 use super::session::Sessions;
 use super::timing::Timing;
@@ -71,16 +72,23 @@ impl Filter {
             ignores: vec![0; ignoreregex.len()],
             ..Counters::default()
         };
+        let mut names = Names::default();
+        let groups = failregex
+            .iter()
+            .map(|regex| Groups::of(regex, &mut names))
+            .collect();
+        let prefregex = prefregex.map(|regex| {
+            let groups = Groups::of(&regex, &mut names).without_content();
+            (regex, groups)
+        });
         Ok(Self {
             jail: reading.jail.into(),
             usedns: reading.usedns,
             thorough: false,
             maxlines,
-            groups: failregex.iter().map(Groups::of).collect(),
-            prefregex: prefregex.map(|regex| {
-                let groups = Groups::of(&regex);
-                (regex, groups)
-            }),
+            groups,
+            prefregex,
+            names,
             failregex: RegexSet::new(failregex),
             ignoreregex: RegexSet::new(ignoreregex),
             detector: detector(settings, reading)?,

@@ -1,4 +1,6 @@
 use super::*;
+use crate::filter::facts::Names;
+use crate::model::{Captured, Datum, MatchedLine};
 
 const NOW: Time = Time::from_secs(1_000);
 
@@ -9,22 +11,56 @@ fn line(text: &str) -> MatchedLine {
     }
 }
 
-/// Merges a line that captured `groups` (`name=value` words); its text is the words themselves.
-fn merge_at(sessions: &mut Sessions, key: &str, groups: &str, now: Time) -> Merged {
-    let data = groups
-        .split_whitespace()
-        .map(|word| word.split_once('=').unwrap())
-        .map(|(name, value)| (name.to_owned(), Datum::Text(value.to_owned())))
-        .collect();
-    sessions.merge(key, data, vec![line(groups)], now)
+/// What came of a line.
+struct Outcome {
+    nofail: bool,
+    lines: Vec<MatchedLine>,
+    data: Captured,
 }
 
-fn merge(sessions: &mut Sessions, groups: &str) -> Merged {
+/// Merges a line that captured `groups` (`name=value` words); its text is the words themselves.
+fn merge_at(sessions: &mut Sessions, key: &str, groups: &str, now: Time) -> Outcome {
+    outcome(sessions, key, groups, now, false)
+}
+
+fn outcome(sessions: &mut Sessions, key: &str, groups: &str, now: Time, waits: bool) -> Outcome {
+    let (mut names, mut facts) = (Names::default(), Facts::default());
+    facts.put(MLFID, key);
+    for (name, value) in groups
+        .split_whitespace()
+        .map(|word| word.split_once('=').unwrap())
+    {
+        facts.put(names.add(name), value);
+    }
+    let merged = sessions.merge(&mut facts, Covered::Several(&[line(groups)]), now);
+    let session = sessions.session(merged);
+    let outcome = Outcome {
+        nofail: merged.nofail,
+        lines: session.lines.to_vec(),
+        data: names.captured(&session.facts, Some(&session.users)),
+    };
+    sessions.settle(merged, waits);
+    outcome
+}
+
+fn merge(sessions: &mut Sessions, groups: &str) -> Outcome {
     merge_at(sessions, "a", groups, NOW)
 }
 
-fn texts(merged: &Merged) -> Vec<&str> {
-    merged.lines.iter().map(|line| &*line.text).collect()
+/// Merges a failure whose ID is missing.
+fn wait(sessions: &mut Sessions, groups: &str) -> Outcome {
+    outcome(sessions, "a", groups, NOW, true)
+}
+
+fn texts(outcome: &Outcome) -> Vec<&str> {
+    outcome.lines.iter().map(|line| &*line.text).collect()
+}
+
+fn address(outcome: &Outcome) -> Option<&str> {
+    match outcome.data.get("ip4")? {
+        Datum::Text(text) => Some(text),
+        Datum::List(_) => None,
+    }
 }
 
 #[test]
@@ -33,7 +69,7 @@ fn a_helper_line_tells_the_address_of_the_failure_after_it() {
     assert!(merge(&mut sessions, "nofail=x ip4=192.0.2.5").nofail);
     let failure = merge(&mut sessions, "user=root");
     assert!(!failure.nofail);
-    assert_eq!(text(&failure.data, "ip4"), Some("192.0.2.5"));
+    assert_eq!(address(&failure), Some("192.0.2.5"));
     assert_eq!(texts(&failure), ["nofail=x ip4=192.0.2.5", "user=root"]);
     assert_eq!(failure.data["users"], Datum::List(vec!["root".to_owned()]));
 }
@@ -49,9 +85,8 @@ fn lines_reported_once_are_not_reported_again() {
 #[test]
 fn a_failure_without_an_id_waits_for_a_line_with_it() {
     let mut sessions = Sessions::default();
-    let first = merge(&mut sessions, "user=a");
+    let first = wait(&mut sessions, "user=a");
     assert!(!first.nofail);
-    sessions.wait("a");
     let told = merge(&mut sessions, "nofail=x ip4=192.0.2.5 mlfforget=x");
     assert!(!told.nofail);
     assert_eq!(
@@ -78,8 +113,7 @@ fn a_login_forgives_unless_other_users_were_tried() {
 #[test]
 fn a_login_drops_what_was_pending() {
     let mut sessions = Sessions::default();
-    merge(&mut sessions, "user=a");
-    sessions.wait("a");
+    wait(&mut sessions, "user=a");
     assert!(merge(&mut sessions, "mlfgained=x user=a").nofail);
     assert!(merge(&mut sessions, "nofail=x ip4=192.0.2.5").nofail);
 }
@@ -89,7 +123,7 @@ fn the_end_of_a_session_is_not_the_begin_of_one() {
     let mut sessions = Sessions::default();
     merge(&mut sessions, "nofail=x mlfforget=x ip4=192.0.2.5");
     assert_eq!(sessions.len(), 0);
-    assert_eq!(text(&merge(&mut sessions, "user=a").data, "ip4"), None);
+    assert_eq!(address(&merge(&mut sessions, "user=a")), None);
 }
 
 #[test]
@@ -97,13 +131,22 @@ fn sessions_are_kept_five_minutes_from_their_first_line() {
     let mut sessions = Sessions::default();
     merge(&mut sessions, "nofail=x ip4=192.0.2.5");
     let late = NOW + AGE - Span::from_micros(1);
-    let data = |merged: Merged| text(&merged.data, "ip4").map(str::to_owned);
     let kept = merge_at(&mut sessions, "a", "user=a", late);
-    assert_eq!(data(kept).as_deref(), Some("192.0.2.5"));
-    assert_eq!(
-        data(merge_at(&mut sessions, "a", "user=a", NOW + AGE)),
-        None
-    );
+    assert_eq!(address(&kept), Some("192.0.2.5"));
+    let lost = merge_at(&mut sessions, "a", "user=a", NOW + AGE);
+    assert_eq!(address(&lost), None);
+}
+
+#[test]
+fn a_session_of_one_line_takes_no_others_room() {
+    let mut sessions = Sessions::default();
+    for n in 0..SESSIONS {
+        merge_at(&mut sessions, &n.to_string(), "nofail=x ip4=192.0.2.5", NOW);
+    }
+    merge_at(&mut sessions, "other", "nofail=x mlfforget=x", NOW);
+    assert_eq!(sessions.len(), SESSIONS);
+    let oldest = merge_at(&mut sessions, "0", "user=a", NOW);
+    assert_eq!(address(&oldest), Some("192.0.2.5"));
 }
 
 #[test]
@@ -113,6 +156,7 @@ fn sessions_and_their_lines_are_bounded() {
         merge_at(&mut sessions, &n.to_string(), "nofail=x", NOW);
         assert!(sessions.len() <= SESSIONS);
         assert!(sessions.order.len() <= 2 * SESSIONS + 1);
+        assert!(sessions.slots.len() <= SESSIONS + 1);
     }
     for _ in 0..1_000 {
         merge(&mut sessions, "nofail=x user=a");
