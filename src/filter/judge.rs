@@ -209,7 +209,7 @@ impl Filter {
 
     /// Searches prefregex; `None` when it does not match, else whether it left a content.
     fn prefilter(&mut self) -> Option<bool> {
-        let Some((regex, groups)) = &self.prefregex else {
+        let Some((regex, groups)) = &mut self.prefregex else {
             return Some(false);
         };
         let Scratch {
@@ -219,7 +219,7 @@ impl Filter {
             pre,
             ..
         } = &mut self.scratch;
-        if !regex.search(text, pre) {
+        if regex.first(text, pre).is_none() {
             self.counters.exhausted += u64::from(pre.exhausted());
             return None;
         }

@@ -40,7 +40,7 @@ pub struct Filter {
     usedns: UseDns,
     thorough: bool,
     maxlines: usize,
-    prefregex: Option<(Regex, Groups)>,
+    prefregex: Option<(RegexSet, Groups)>,
     failregex: RegexSet,
     groups: Vec<Groups>,
     names: Names,
@@ -142,7 +142,8 @@ impl Filter {
 
     /// The prefregex, tags expanded.
     pub fn prefregex(&self) -> Option<&str> {
-        self.prefregex.as_ref().map(|(regex, _)| regex.resolved())
+        let (regex, _) = self.prefregex.as_ref()?;
+        Some(regex.get(0).resolved())
     }
 
     /// Pattern and name of its date template; `None`: the defaults.

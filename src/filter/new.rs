@@ -79,7 +79,7 @@ impl Filter {
             .collect();
         let prefregex = prefregex.map(|regex| {
             let groups = Groups::of(&regex, &mut names).without_content();
-            (regex, groups)
+            (RegexSet::new(vec![regex]), groups)
         });
         Ok(Self {
             jail: reading.jail.into(),

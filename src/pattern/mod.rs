@@ -13,6 +13,7 @@
 
 mod analyse;
 mod ast;
+mod automaton;
 mod compile;
 mod error;
 mod literal;

@@ -107,8 +107,7 @@ impl Regex {
         &self.required
     }
 
-    #[cfg(test)]
-    pub(super) fn program(&self) -> &Program {
+    pub(super) const fn program(&self) -> &Program {
         &self.program
     }
 }

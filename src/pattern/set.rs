@@ -6,6 +6,7 @@
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
+use super::automaton::{Answer, Automaton};
 use super::literal::Lead;
 use super::regex::Regex;
 use super::slots::Slots;
@@ -22,6 +23,10 @@ pub struct RegexSet {
     others: Vec<u32>,
     texts: Option<Texts>,
     texts_in_any_case: Option<Texts>,
+    /// For the patterns it can run, made when the first line comes.
+    automaton: Option<Automaton>,
+    /// The others.
+    hard: Vec<u32>,
 }
 
 /// An automaton over required texts.
@@ -74,12 +79,68 @@ impl RegexSet {
     }
 
     /// The first pattern of the list that matches, its groups in `slots`.
-    pub fn first(&self, text: &str, slots: &mut Slots) -> Option<usize> {
+    pub fn first(&mut self, text: &str, slots: &mut Slots) -> Option<usize> {
         self.matches_from(text, 0, slots)
     }
 
     /// The first pattern from index `from` on that matches.
-    pub fn matches_from(&self, text: &str, from: usize, slots: &mut Slots) -> Option<usize> {
+    pub fn matches_from(&mut self, text: &str, from: usize, slots: &mut Slots) -> Option<usize> {
+        if from > 0 {
+            return self.search_from(text, from, slots);
+        }
+        let mut automaton = match self.automaton.take() {
+            Some(automaton) => automaton,
+            None => self.automate(),
+        };
+        let program = |index: u32| self.patterns[index as usize].program();
+        let answer = automaton.search(text, slots, program);
+        let found = match answer {
+            Answer::Unknown => self.search_from(text, 0, slots),
+            Answer::Nothing => {
+                slots.prepare(0, 0);
+                self.hard_before(self.patterns.len(), text, slots)
+            }
+            Answer::Match(index) => {
+                let index = automaton.patterns()[index] as usize;
+                self.hard_before(index, text, slots).or_else(|| {
+                    automaton.leave(slots, self.patterns[index].program());
+                    Some(index)
+                })
+            }
+        };
+        self.automaton = Some(automaton);
+        found
+    }
+
+    /// Makes the automaton for the patterns it can run, and notes the others.
+    fn automate(&mut self) -> Automaton {
+        let all = (0..self.patterns.len() as u32).collect::<Vec<_>>();
+        let (soft, hard) = all
+            .into_iter()
+            .partition(|&index| Automaton::can_run(self.patterns[index as usize].program()));
+        self.hard = hard;
+        let soft: Vec<u32> = soft;
+        let programs: Vec<_> = soft
+            .iter()
+            .map(|&index| self.patterns[index as usize].program())
+            .collect();
+        Automaton::new(soft, &programs)
+    }
+
+    /// The first pattern before this index that the automaton cannot run and that matches.
+    fn hard_before(&self, end: usize, text: &str, slots: &mut Slots) -> Option<usize> {
+        let word = Lead::word(text.as_bytes());
+        let hard = self.hard.iter().map(|&index| index as usize);
+        hard.take_while(|&index| index < end).find(|&index| {
+            let pattern = &self.patterns[index];
+            let leads = pattern.leads();
+            (leads.is_empty() || leads.iter().any(|lead| lead.fits(word)))
+                && pattern.search(text, slots)
+        })
+    }
+
+    /// Tries one pattern after the other.
+    fn search_from(&self, text: &str, from: usize, slots: &mut Slots) -> Option<usize> {
         let word = Lead::word(text.as_bytes());
         let mut leading = self
             .leads_of(word)

@@ -192,7 +192,7 @@ fn compare_set(filter: &Filter, options: Options, texts: &[String]) {
         .failregex
         .iter()
         .map(|expression| regex(&expression.written));
-    let set = RegexSet::new(patterns.collect());
+    let mut set = RegexSet::new(patterns.collect());
     let mut slots = Slots::new();
     for text in texts {
         let first = set.iter().position(|regex| regex.search(text, &mut slots));

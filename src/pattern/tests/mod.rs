@@ -1,7 +1,7 @@
 //! Tests of the language by itself; those against Python are in `tests/rban/pattern.rs`.
 
 #[path = "../../../tests/rban/pattern/generate.rs"]
-mod generate;
+pub(super) mod generate;
 
 use generate::Generator;
 
@@ -87,7 +87,7 @@ fn a_set_finds_what_its_patterns_find_one_by_one() {
             let pattern = format!("{anchor}{}", generator.pattern());
             patterns.extend(Regex::python(&pattern, Flags::default()));
         }
-        let set = RegexSet::new(patterns);
+        let mut set = RegexSet::new(patterns);
         for _ in 0..6 {
             let text = generator.text();
             for from in [0, 3] {
