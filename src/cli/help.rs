@@ -40,6 +40,7 @@ pub(super) fn overview(arguments: &[String], world: &mut World<'_>) -> u8 {
         "{}\n\n\
          rban server      watch logs and ban (fail2ban-server)\n\
          rban client      talk to the server (fail2ban-client)\n\
+         rban regex       try a filter on a log (fail2ban-regex)\n\
          rban config      what counts in the configuration, and where it is from\n\
          rban status, banned, unban, reload, start, stop, restart, ping, version\n                 \
          short for the client's commands\n\n\

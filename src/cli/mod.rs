@@ -11,6 +11,7 @@ mod client;
 mod configuration;
 mod converse;
 mod help;
+mod regex;
 mod reload;
 mod wire;
 mod world;
@@ -76,6 +77,15 @@ pub fn program(arguments: &[String]) -> Result<(Program, Vec<String>), Next> {
     }
 }
 
+/// How the tool was called, for its usage: by its link, or as a word behind our own name.
+fn called(arguments: &[String]) -> String {
+    let first = arguments.first().map_or("", String::as_str);
+    match first.rsplit('/').next() {
+        Some("fail2ban-regex") => first.to_owned(),
+        _ => format!("{first} regex"),
+    }
+}
+
 /// Runs everything but the server itself.
 pub fn run(arguments: &[String], world: &mut World<'_>) -> Next {
     let (program, words) = match program(arguments) {
@@ -84,10 +94,7 @@ pub fn run(arguments: &[String], world: &mut World<'_>) -> Next {
     };
     match program {
         Program::Config => Next::Done(configuration::show(&words, world)),
-        Program::Regex => {
-            world.say_error("there is no rban regex in this version");
-            Next::Done(FAILED)
-        }
+        Program::Regex => Next::Done(regex::run(&called(arguments), &words, world)),
         Program::Server | Program::Client => match Options::parse(&words) {
             Ok(options) => client::run(program, options, world),
             Err(error) => {

@@ -188,6 +188,14 @@ impl Definition {
             .map_err(|error| interpolation(&scope, &error))
     }
 
+    /// What an option is in the end, for whoever looks; `None` where it is not set.
+    pub(super) fn shown(&self, name: &str) -> Option<String> {
+        let known = self.init.get(name).or_else(|| self.options.get(name));
+        known
+            .cloned()
+            .or_else(|| self.value(DEFINITION, name, true).ok().flatten())
+    }
+
     /// Where an option of `[Init]` or `[Definition]` was last set.
     pub(super) fn origin(&self, name: &str) -> Option<Origin> {
         let init = self.merged.own_origin(INIT, name);

@@ -105,6 +105,13 @@ impl<'t> Library<'t> {
         set
     }
 
+    /// One file that may lie anywhere, with what it includes.
+    pub(super) fn file(&self, path: &Path) -> FileSet {
+        let mut set = FileSet::default();
+        self.expand(path, &mut Vec::new(), &mut set);
+        set
+    }
+
     /// The path a name in the configuration directory leads to: the directory's own file, else the
     /// vendor's.
     pub(super) fn locate(&self, path: &Path) -> Option<PathBuf> {

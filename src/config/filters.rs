@@ -2,12 +2,10 @@
 
 use super::Config;
 use super::complaint::Complaint;
-use super::definition::{line_origins, typed};
+use super::definition::line_origins;
 use super::ini::DEFAULT;
 use super::item::Item;
-use super::jail::{FilterRead, JailRead};
 use super::options::{FILTER, find};
-use super::ordered::Ordered;
 use super::settings::Typer;
 use super::spec::Spec;
 use super::values::{int, shell_words, shown};
@@ -26,26 +24,7 @@ impl Config<'_> {
                 "write for example sshd[mode=aggressive]".into(),
             )
         })?;
-        let mut definition = self.open_filter(&spec, backend)?;
-        definition.read(FILTER, &Ordered::default())?;
-        let combined = definition.combined(&[])?;
-        let options = typed(FILTER, &combined, &|name| definition.origin(name))?;
-        let read = JailRead {
-            name: String::new(),
-            options: Ordered::default(),
-            filter: Some(FilterRead {
-                name: spec.name,
-                options,
-                definition,
-            }),
-            actions: Vec::new(),
-        };
-        let typer = Typer {
-            config: self,
-            read: &read,
-            warnings: Vec::new(),
-        };
-        typer.filter()
+        Ok(self.try_filter(&spec, backend)?.settings)
     }
 }
 

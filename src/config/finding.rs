@@ -1,14 +1,17 @@
 //! Finding the files of a filter or action: read once however many jails use them, and where there
 //! are none, what else may have been meant.
 
+use std::path::Path;
 use std::rc::Rc;
 
 use super::Config;
 use super::complaint::{Complaint, Severity};
 use super::definition::Definition;
+use super::files::FileSet;
 use super::layers::Merged;
-use super::options::{ACTION, FILTER, nearest};
+use super::options::{ACTION, FILTER, Known, nearest};
 use super::spec::Spec;
+use super::trial::definition;
 use super::unknown::unknown_definition_options;
 use super::values::shown;
 
@@ -16,11 +19,7 @@ impl Config<'_> {
     /// A filter's files with its arguments, told whether it reads a journal.
     pub(super) fn open_filter(&self, spec: &Spec, backend: &str) -> Result<Definition, Complaint> {
         let merged = self.definition_files("filter", &spec.name)?;
-        let arguments = spec.options.iter().cloned().collect();
-        let mut definition = Definition::new(merged, arguments);
-        let journal = backend.starts_with("systemd");
-        definition.default_argument("logtype", if journal { "journal" } else { "file" });
-        Ok(definition)
+        Ok(definition(merged, spec, backend))
     }
 
     /// The merged files of a filter or action.
@@ -45,6 +44,19 @@ impl Config<'_> {
         base: &str,
     ) -> Result<Rc<Merged>, Complaint> {
         let set = self.library.set(base);
+        if set.files.is_empty() && set.complaints.is_empty() {
+            return Err(self.missing(kind, name));
+        }
+        let table = if kind == "filter" { FILTER } else { ACTION };
+        self.merged_definition(set, table).map(Rc::new)
+    }
+
+    /// A filter that is just this file and what it includes.
+    pub(super) fn filter_file(&self, path: &Path) -> Result<Merged, Complaint> {
+        self.merged_definition(self.library.file(path), FILTER)
+    }
+
+    fn merged_definition(&self, set: FileSet, table: &[Known]) -> Result<Merged, Complaint> {
         let fault = set.files.iter().find_map(|file| file.complaints().next());
         if let Some(complaint) = fault {
             return Err(complaint);
@@ -57,14 +69,10 @@ impl Config<'_> {
         if let Some(complaint) = errors.into_iter().next() {
             return Err(complaint);
         }
-        if set.files.is_empty() {
-            return Err(self.missing(kind, name));
-        }
         let merged = Merged::new(&[], set.files, Vec::new());
-        let table = if kind == "filter" { FILTER } else { ACTION };
         let unknown = unknown_definition_options(&merged, table);
         self.later.borrow_mut().extend(unknown);
-        Ok(Rc::new(merged))
+        Ok(merged)
     }
 
     fn missing(&self, kind: &str, name: &str) -> Complaint {

@@ -101,6 +101,35 @@ impl Config<'_> {
     }
 
     fn read_jail_inner(&self, jail: &str) -> Result<JailRead, Complaint> {
+        let mut read = self.read_filter_of(jail, &[], None)?;
+        let reader = Reader {
+            config: self,
+            jail,
+            known: std::mem::take(&mut read.known),
+        };
+        let vars = texts(&read.jail.options);
+        read.jail.actions = reader.actions(&vars)?;
+        Ok(read.jail)
+    }
+
+    /// A jail and its filter, without actions. The arguments in `spec` win over the jail's own, and
+    /// `backend` over the jail's.
+    pub(super) fn read_jail_filter(
+        &self,
+        spec: &Spec,
+        backend: &str,
+    ) -> Result<JailRead, Complaint> {
+        self.read_filter_of(&spec.name, &spec.options, Some(backend))
+            .map(|read| read.jail)
+            .map_err(|complaint| complaint.for_jail(&spec.name))
+    }
+
+    fn read_filter_of(
+        &self,
+        jail: &str,
+        arguments: &[(String, String)],
+        backend: Option<&str>,
+    ) -> Result<FilterOf, Complaint> {
         if let Some(fault) = self.section_fault(jail) {
             return Err(fault);
         }
@@ -109,13 +138,16 @@ impl Config<'_> {
             jail,
             known: Ordered::default(),
         };
-        let backend = reader.option("backend")?.unwrap_or_else(|| "auto".into());
+        let backend = match backend {
+            Some(backend) => backend.to_owned(),
+            None => reader.option("backend")?.unwrap_or_else(|| "auto".into()),
+        };
         let filter = reader.option("filter")?.unwrap_or_default();
         let mut first = Ordered::default();
         first.set("enabled", "True".to_owned());
         first.set("backend", backend.clone());
         first.set("filter", filter.clone());
-        let mut opened = reader.open_filter(&filter, &backend)?;
+        let mut opened = reader.open_filter(&filter, &backend, arguments)?;
         if let Some((_, definition)) = &mut opened {
             definition.read(FILTER, &first)?;
             definition.read_rest()?;
@@ -126,10 +158,7 @@ impl Config<'_> {
             }
         }
         let options = reader.options()?;
-        let vars: Ordered<String> = options
-            .iter()
-            .map(|(name, item)| (name.to_owned(), item.text()))
-            .collect();
+        let vars = texts(&options);
         let filter = match opened {
             Some((name, mut definition)) => {
                 definition.read(FILTER, &vars)?;
@@ -142,12 +171,14 @@ impl Config<'_> {
             }
             None => None,
         };
-        let actions = reader.actions(&vars)?;
-        Ok(JailRead {
-            name: jail.to_owned(),
-            options,
-            filter,
-            actions,
+        Ok(FilterOf {
+            known: reader.known,
+            jail: JailRead {
+                name: jail.to_owned(),
+                options,
+                filter,
+                actions: Vec::new(),
+            },
         })
     }
 
@@ -160,6 +191,21 @@ impl Config<'_> {
             Some(Complaint::error(problem, fault.advice.clone()).at(Some(file.origin(fault.line))))
         })
     }
+}
+
+/// A jail whose actions are not read yet.
+struct FilterOf {
+    jail: JailRead,
+    /// What the filter says, as `known/…`.
+    known: Ordered<String>,
+}
+
+/// The jail's options as the files of its filter and actions see them.
+fn texts(options: &Ordered<Item>) -> Ordered<String> {
+    options
+        .iter()
+        .map(|(name, item)| (name.to_owned(), item.text()))
+        .collect()
 }
 
 /// One jail while it is read.
@@ -216,12 +262,16 @@ impl Reader<'_, '_> {
         &self,
         text: &str,
         backend: &str,
+        arguments: &[(String, String)],
     ) -> Result<Option<(String, Definition)>, Complaint> {
         if text.is_empty() {
             return Ok(None);
         }
         let here = self.scope().origin("filter");
-        let spec = self.spec("filter", text)?;
+        let mut spec = self.spec("filter", text)?;
+        for (name, value) in arguments {
+            spec.set(name, value);
+        }
         let opened = self.config.open_filter(&spec, backend);
         opened
             .map(|definition| Some((spec.name, definition)))

@@ -40,6 +40,7 @@ mod spec;
 mod stream;
 mod tags;
 mod tree;
+mod trial;
 mod unknown;
 mod values;
 
@@ -59,6 +60,7 @@ pub use show::{json, text};
 pub use spec::{Spec, SpecError};
 pub use stream::{Command, dump, stream};
 pub use tree::{Disk, Memory, Tree};
+pub use trial::Trial;
 pub use values::shell_words;
 
 use environment::Overrides;

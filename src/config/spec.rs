@@ -102,7 +102,7 @@ impl Spec {
         Ok(())
     }
 
-    fn set(&mut self, name: &str, value: &str) {
+    pub(super) fn set(&mut self, name: &str, value: &str) {
         match self.options.iter_mut().find(|(key, _)| key == name) {
             Some((_, old)) => value.clone_into(old),
             None => self.options.push((name.to_owned(), value.to_owned())),

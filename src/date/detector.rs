@@ -27,7 +27,7 @@ pub struct Found {
 }
 
 /// A date template as operators see it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TemplateUse<'a> {
     /// Its number: its place before use changed the order.
     pub number: usize,
@@ -37,6 +37,10 @@ pub struct TemplateUse<'a> {
     pub regex: &'a str,
     /// Lines whose date it found.
     pub hits: u64,
+    /// What it was made with: more for the ones bound to the line's begin.
+    pub weight: f64,
+    /// What decides about its place, by use and by where its dates stand.
+    pub use_weight: f64,
 }
 
 /// Finds dates in the lines of one log; it learns from what it saw.
@@ -179,6 +183,8 @@ impl Detector {
             pattern: entry.template.pattern.as_deref(),
             regex: &entry.template.regex,
             hits: entry.hits,
+            weight: entry.template.weight,
+            use_weight: entry.weight(),
         })
     }
 

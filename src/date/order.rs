@@ -38,7 +38,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    fn weight(&self) -> f64 {
+    pub(super) fn weight(&self) -> f64 {
         self.hits as f64 * self.template.weight / self.distance.max(1) as f64
     }
 }

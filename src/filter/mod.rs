@@ -18,11 +18,11 @@ mod timing;
 
 use std::sync::Arc;
 
-use crate::date::Detector;
-use crate::model::{Captured, Failure, MatchedLine, Record, UseDns};
+use crate::date::{Detector, TemplateUse};
+use crate::model::{Captured, FailId, Failure, MatchedLine, Network, Record, UseDns};
 use crate::pattern::{Regex, RegexSet, Slots};
 
-pub use error::{FilterError, Part};
+pub use error::{FilterError, Part, Reason};
 pub use judge::{Dated, Entry};
 pub use new::Reading;
 pub use timing::Moment;
@@ -30,6 +30,7 @@ pub use timing::Moment;
 use buffer::Line;
 use facts::{Facts, Names};
 use groups::Groups;
+use identity::{Identity, identify};
 use session::Sessions;
 use timing::Timing;
 
@@ -153,5 +154,31 @@ impl Filter {
 
     pub const fn maxlines(&self) -> usize {
         self.maxlines
+    }
+
+    /// Its date templates in the order they are tried now.
+    pub fn date_templates(&self) -> impl ExactSizeIterator<Item = TemplateUse<'_>> {
+        self.detector.templates()
+    }
+
+    /// What was searched last: the line without its date, or the last lines, with a final newline.
+    pub fn searched(&self) -> &str {
+        &self.scratch.text
+    }
+
+    /// The lines kept for regular expressions that span several, oldest first.
+    pub fn buffered(&self) -> impl Iterator<Item = MatchedLine> {
+        self.buffer.iter().map(|line| line.matched())
+    }
+}
+
+impl Helper {
+    /// Whom it is about, and the address where that is not the ID; `None` when nothing says so yet,
+    /// or only a name that is to be looked up.
+    pub fn who(&self, usedns: UseDns) -> Option<(FailId, Option<Network>)> {
+        match identify(&self.data, usedns) {
+            Identity::Known(id, ip) => Some((id, ip)),
+            Identity::Name(_) | Identity::Nobody | Identity::Missing => None,
+        }
     }
 }

@@ -200,8 +200,13 @@ impl Encoding {
         &self.name
     }
 
+    /// Lines that are valid UTF-8 are text as they stand.
+    pub fn is_utf8(&self) -> bool {
+        self.kind == Kind::Utf8 { skip_mark: false }
+    }
+
     /// Bytes a newline takes; line starts are a multiple of it into the file.
-    pub(super) fn unit(&self) -> usize {
+    pub fn unit(&self) -> usize {
         match self.kind {
             Kind::Utf16(_) => 2,
             Kind::Utf8 { .. } | Kind::Ascii | Kind::Latin1 | Kind::Upper(_) | Kind::Foreign(_) => 1,
@@ -209,7 +214,7 @@ impl Encoding {
     }
 
     /// What the first bytes of a file say about the rest of it.
-    pub(super) fn for_file(&self, head: &[u8]) -> Self {
+    pub fn for_file(&self, head: &[u8]) -> Self {
         let order = match (&self.kind, head) {
             (Kind::Utf16(Utf16::Marked), [0xfe, 0xff, ..]) => Utf16::Big,
             (Kind::Utf16(Utf16::Marked), [_, _, ..]) => Utf16::Little,
@@ -236,7 +241,7 @@ impl Encoding {
     }
 
     /// Where the first line of `bytes` ends, behind its newline.
-    pub(super) fn first_line_end(&self, bytes: &[u8]) -> Option<usize> {
+    pub fn first_line_end(&self, bytes: &[u8]) -> Option<usize> {
         match self.newline() {
             None => memchr::memchr(b'\n', bytes).map(|at| at + 1),
             Some(newline) => {
@@ -258,7 +263,7 @@ impl Encoding {
     }
 
     /// Decodes whole lines; `true` when bytes were invalid. `at_start`: they begin the file.
-    pub(super) fn decode(&self, bytes: &[u8], at_start: bool) -> (String, bool) {
+    pub fn decode(&self, bytes: &[u8], at_start: bool) -> (String, bool) {
         let (mut text, invalid) = match &self.kind {
             Kind::Utf8 { .. } => utf8(bytes),
             Kind::Ascii => one_byte(bytes, |_| char::REPLACEMENT_CHARACTER),

@@ -27,7 +27,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "model", "pattern", "date", "protocol", "config", "filter", "log",
+            "model", "pattern", "date", "protocol", "config", "filter", "source", "log",
         ],
     ),
 ];

@@ -1,0 +1,131 @@
+//! A filter tried out by itself: `rban regex` asks for one by its name, as a jail has it, or as a
+//! file that lies anywhere.
+
+use std::path::Path;
+use std::rc::Rc;
+
+use super::Config;
+use super::complaint::Complaint;
+use super::definition::{Definition, typed};
+use super::ini::DEFAULT;
+use super::jail::{FilterRead, JailRead};
+use super::layers::Merged;
+use super::options::FILTER;
+use super::ordered::Ordered;
+use super::settings::Typer;
+use super::spec::Spec;
+use crate::model::FilterSettings;
+
+/// A filter that is tried out.
+#[derive(Clone, Debug, Default)]
+pub struct Trial {
+    pub settings: FilterSettings,
+    /// Somebody says `maxlines`; otherwise it is the default.
+    pub maxlines_given: bool,
+    /// What `logtype`, `datepattern` and the filter's arguments are in the end, where they are set.
+    pub real: Vec<(String, String)>,
+}
+
+impl Config<'_> {
+    /// Whether there is a filter of this name, ours or the operator's.
+    pub fn has_filter(&self, name: &str) -> bool {
+        [".conf", ".local"].iter().any(|ending| {
+            let path = format!("filter.d/{name}{ending}");
+            self.library
+                .locate(&self.library.dir().join(path))
+                .is_some()
+        })
+    }
+
+    /// A filter without a jail: of `filter.d`, or by an absolute path without `.conf`. `backend`
+    /// tells it what logs it reads, as a jail's does.
+    ///
+    /// # Errors
+    /// When there is no such filter, or it cannot be read.
+    pub fn try_filter(&self, spec: &Spec, backend: &str) -> Result<Trial, Complaint> {
+        let definition = self.open_filter(spec, backend)?;
+        self.tried(spec, definition)
+    }
+
+    /// A filter that is exactly this file and what it includes, without a `.local`.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn try_file(&self, path: &Path, spec: &Spec, backend: &str) -> Result<Trial, Complaint> {
+        let merged = Rc::new(self.filter_file(path)?);
+        self.tried(spec, definition(merged, spec, backend))
+    }
+
+    /// The filter of a jail, switched on or not, with the jail's word over it; arguments in `spec`
+    /// win over the jail's. `None` where the jail has no filter.
+    ///
+    /// # Errors
+    /// When there is no such jail, or it or its filter cannot be read.
+    pub fn try_jail(&self, spec: &Spec, backend: &str) -> Result<Option<Trial>, Complaint> {
+        self.must_exist(&spec.name)?;
+        let read = self.read_jail_filter(spec, backend)?;
+        let Some(filter) = &read.filter else {
+            return Ok(None);
+        };
+        let own = |section: &str| self.jails.own(section, "maxlines").is_some();
+        let given = filter.options.contains("maxlines") || own(&spec.name) || own(DEFAULT);
+        self.trial(spec, &read, given).map(Some)
+    }
+
+    fn tried(&self, spec: &Spec, mut definition: Definition) -> Result<Trial, Complaint> {
+        definition.read(FILTER, &Ordered::default())?;
+        let combined = definition.combined(&[])?;
+        let options = typed(FILTER, &combined, &|name| definition.origin(name))?;
+        let given = options.contains("maxlines");
+        let read = JailRead {
+            name: String::new(),
+            options: Ordered::default(),
+            filter: Some(FilterRead {
+                name: spec.name.clone(),
+                options,
+                definition,
+            }),
+            actions: Vec::new(),
+        };
+        self.trial(spec, &read, given)
+    }
+
+    fn trial(&self, spec: &Spec, read: &JailRead, given: bool) -> Result<Trial, Complaint> {
+        let typer = Typer {
+            config: self,
+            read,
+            warnings: Vec::new(),
+        };
+        let settings = typer.filter()?;
+        let names = ["logtype", "datepattern"].into_iter();
+        let mut names: Vec<&str> = names
+            .chain(spec.options.iter().map(|(name, _)| &**name))
+            .collect();
+        let mut seen = Vec::new();
+        names.retain(|name| {
+            !seen.contains(name) && {
+                seen.push(name);
+                true
+            }
+        });
+        let real = read.filter.as_ref().map_or_else(Vec::new, |filter| {
+            names
+                .iter()
+                .filter_map(|name| Some(((*name).to_owned(), filter.definition.shown(name)?)))
+                .collect()
+        });
+        Ok(Trial {
+            settings,
+            maxlines_given: given,
+            real,
+        })
+    }
+}
+
+/// A filter's files with its arguments, told whether it reads a journal.
+pub(super) fn definition(merged: Rc<Merged>, spec: &Spec, backend: &str) -> Definition {
+    let mut definition = Definition::new(merged, spec.options.iter().cloned().collect());
+    let journal = backend.starts_with("systemd");
+    definition.default_argument("logtype", if journal { "journal" } else { "file" });
+    definition
+}
