@@ -24,8 +24,8 @@ pub(super) fn quoted(text: &str) -> String {
             c if c.is_control() || c.is_whitespace() || ('\u{200b}'..='\u{200f}').contains(&c) => {
                 let code = u32::from(c);
                 let _ = match code {
-                    ..=0xff => write!(out, r"\x{code:02x}"),
-                    ..=0xffff => write!(out, r"\u{code:04x}"),
+                    0..=0xff => write!(out, r"\x{code:02x}"),
+                    0x10..=0xffff => write!(out, r"\u{code:04x}"),
                     _ => write!(out, r"\U{code:08x}"),
                 };
             }
