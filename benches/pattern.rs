@@ -114,7 +114,7 @@ fn prefix_alone(bencher: Bencher) {
 
 #[divan::bench]
 fn first_of_all(bencher: Bencher) {
-    let (set, mut slots) = (set(), Slots::new());
+    let (mut set, mut slots) = (set(), Slots::new());
     let contents = contents(&prefix(), &lines());
     bencher
         .counter(ItemsCount::new(contents.len()))
@@ -127,7 +127,7 @@ fn first_of_all(bencher: Bencher) {
 
 #[divan::bench(args = ["Failed password for r", "Failed password for inv", "pam_unix(sshd:auth)", "Received", "Invalid", "Starting"])]
 fn first_of_kind(bencher: Bencher, kind: &str) {
-    let (set, mut slots) = (set(), Slots::new());
+    let (mut set, mut slots) = (set(), Slots::new());
     let mut contents = contents(&prefix(), &lines());
     contents.retain(|content| content.starts_with(kind));
     bencher

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use crate::date::Found;
-use crate::filter::{DateKey, Dated, Filter, Moment, Verdict};
+use crate::filter::{DateKey, Dated, Entry, Filter, Moment, Verdict};
 use crate::jail::{Effect, History, Jail, Turn};
 use crate::model::{FailId, Network, Span, Time};
 
@@ -175,6 +175,37 @@ impl Engine {
         }
     }
 
+    /// Judges an entry of a journal, without a date in its text, for the jails it feeds.
+    pub fn entry(
+        &mut self,
+        feeds: &[Feed],
+        (line, time): (&str, Time),
+        now: Time,
+        out: &mut Effects,
+    ) {
+        let date = entry_date(time, &self.zone);
+        for feed in feeds {
+            let member = &mut self.members[feed.place];
+            if member.idle {
+                continue;
+            }
+            let moment = Moment {
+                now,
+                in_operation: feed.in_operation,
+                findtime: member.jail.counting().findtime,
+                check_findtime: true,
+            };
+            let date = date.as_str();
+            let entry = Entry { line, date, time };
+            member
+                .filter
+                .judge_entry(entry, &moment, &mut self.verdicts);
+            if !self.verdicts.is_empty() {
+                self.carry(feed.place, now, out);
+            }
+        }
+    }
+
     /// Numbers the members that are fed by how they look for dates; returns how many ways there are.
     fn by_date_key(&mut self, feeds: &[Feed]) -> usize {
         let mut keys: Vec<DateKey> = Vec::with_capacity(1);
@@ -291,5 +322,16 @@ impl Engine {
             .iter()
             .filter(move |member| member.jail.bans().contains(id))
             .map(|member| member.jail.name())
+    }
+}
+
+/// A time as Python's `isoformat` writes it, with the blank fail2ban puts before an entry's line.
+fn entry_date(time: Time, zone: &TimeZone) -> String {
+    let moment = jiff::Timestamp::from_microsecond(time.micros()).unwrap_or_default();
+    let local = zone.to_datetime(moment);
+    let micros = time.micros().rem_euclid(1_000_000);
+    match micros {
+        0 => format!("{} ", local.strftime("%Y-%m-%dT%H:%M:%S")),
+        _ => format!("{}.{micros:06} ", local.strftime("%Y-%m-%dT%H:%M:%S")),
     }
 }

@@ -78,7 +78,7 @@ impl Typer<'_, '_> {
     fn lines(&self, name: &str) -> Vec<(String, Option<Origin>)> {
         debug_assert!(find(FILTER, name).is_some(), "{name}");
         let mut found = Vec::new();
-        if let Some(filter) = &self.read.filter
+        if let Some(filter) = self.read.effective_filter()
             && let Some(text) = filter.options.get(name).and_then(Item::as_str)
         {
             let origins = filter.definition.line_origins(name, text);

@@ -4,11 +4,12 @@
 //! says becomes `known/…` of the jail, then all options of the jail are read, the filter again
 //! with them, and the actions with them (fail2ban § 1.7).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Config;
 use super::complaint::Complaint;
 use super::definition::{Definition, interpolation, item, typed};
+use super::glob;
 use super::ini::DEFAULT;
 use super::item::Item;
 use super::options::{ACTION, FILTER, JAIL, find};
@@ -27,6 +28,9 @@ const LATE_TAGS: &[&str] = &[
     "bantime",
 ];
 
+/// There while journald runs.
+const JOURNALD: &str = "/run/systemd/journal/socket";
+
 /// A jail as its files say it.
 #[derive(Debug)]
 pub(super) struct JailRead {
@@ -34,7 +38,16 @@ pub(super) struct JailRead {
     /// fail2ban's jail options that are given, in the command stream's order.
     pub options: Ordered<Item>,
     pub filter: Option<FilterRead>,
+    /// The filter as it is for journal entries, where `backend = auto` comes to the journal.
+    pub journal: Option<FilterRead>,
     pub actions: Vec<ActionRead>,
+}
+
+impl JailRead {
+    /// The filter the jail runs with.
+    pub(super) fn effective_filter(&self) -> Option<&FilterRead> {
+        self.journal.as_ref().or(self.filter.as_ref())
+    }
 }
 
 /// The filter of a jail.
@@ -159,17 +172,13 @@ impl Config<'_> {
         }
         let options = reader.options()?;
         let vars = texts(&options);
-        let filter = match opened {
-            Some((name, mut definition)) => {
-                definition.read(FILTER, &vars)?;
-                let combined = definition.combined(&[])?;
-                Some(FilterRead {
-                    name,
-                    options: typed(FILTER, &combined, &|name| definition.origin(name))?,
-                    definition,
-                })
-            }
-            None => None,
+        let filter_text = reader.option("filter")?.unwrap_or_default();
+        let filter = opened.map(|opened| finish(opened, &vars)).transpose()?;
+        let journal = if self.turns_to_journal(&options, filter.as_ref()) {
+            let opened = reader.open_filter(&filter_text, "systemd", arguments)?;
+            opened.map(|opened| finish(opened, &vars)).transpose()?
+        } else {
+            None
         };
         Ok(FilterOf {
             known: reader.known,
@@ -177,9 +186,30 @@ impl Config<'_> {
                 name: jail.to_owned(),
                 options,
                 filter,
+                journal,
                 actions: Vec::new(),
             },
         })
+    }
+
+    /// Whether a jail that leaves it to us reads the journal: journald runs, the jail or its filter
+    /// says what to read there, and none of its logs exists.
+    fn turns_to_journal(&self, options: &Ordered<Item>, filter: Option<&FilterRead>) -> bool {
+        let is_set = |name: &str| options.get(name) == Some(&Item::Bool(true));
+        let backend = options.get("backend").map_or_else(String::new, Item::text);
+        let has_match = options.contains("journalmatch")
+            || filter.is_some_and(|filter| filter.options.contains("journalmatch"));
+        let has_log = || {
+            let text = options.get("logpath").map_or_else(String::new, Item::text);
+            let pattern = |line: &str| strip(line).split(' ').next().unwrap_or_default().to_owned();
+            text.split('\n')
+                .any(|line| !glob::paths(self.tree, &pattern(line)).is_empty())
+        };
+        backend.starts_with("auto")
+            && has_match
+            && is_set("systemd_if_nologs")
+            && self.tree.exists(Path::new(JOURNALD))
+            && !has_log()
     }
 
     /// The first bad line inside a jail's own section.
@@ -206,6 +236,20 @@ fn texts(options: &Ordered<Item>) -> Ordered<String> {
         .iter()
         .map(|(name, item)| (name.to_owned(), item.text()))
         .collect()
+}
+
+/// A filter with the jail's options in its place.
+fn finish(
+    (name, mut definition): (String, Definition),
+    vars: &Ordered<String>,
+) -> Result<FilterRead, Complaint> {
+    definition.read(FILTER, vars)?;
+    let combined = definition.combined(&[])?;
+    Ok(FilterRead {
+        name,
+        options: typed(FILTER, &combined, &|name| definition.origin(name))?,
+        definition,
+    })
 }
 
 /// One jail while it is read.

@@ -48,8 +48,17 @@ pub(super) struct Typer<'a, 't> {
 impl Typer<'_, '_> {
     fn jail(&mut self) -> Result<JailSettings, Complaint> {
         self.name()?;
-        let backend = self.backend()?;
+        let mut backend = self.backend()?;
         let logs = self.logs(&backend)?;
+        let mut chosen = None;
+        if self.read.journal.is_some() {
+            let globs: Vec<&str> = logs.iter().map(|log| log.glob.as_str()).collect();
+            chosen = Some(format!(
+                "backend = {backend}: none of {} exists, journald runs, and there is a journalmatch",
+                globs.join(", ")
+            ));
+            backend = "systemd".into();
+        }
         if self.read.filter.is_none() {
             self.warn(
                 "filter",
@@ -69,6 +78,7 @@ impl Typer<'_, '_> {
         Ok(JailSettings {
             name: self.read.name.clone(),
             backend,
+            chosen,
             filter: self.filter()?,
             logs,
             skip_if_nologs: self.truth("skip_if_nologs"),
@@ -95,7 +105,7 @@ impl Typer<'_, '_> {
 
     /// The option's item: the jail's, else its filter's, else rban's default.
     fn item(&self, name: &str) -> Option<Item> {
-        let filter = self.read.filter.as_ref();
+        let filter = self.read.effective_filter();
         let given = self.read.options.get(name);
         given
             .or_else(|| filter?.options.get(name))
@@ -117,7 +127,7 @@ impl Typer<'_, '_> {
 
     fn origin(&self, name: &str) -> Option<Origin> {
         let jail = self.config.jail_origin(&self.read.name, name);
-        jail.or_else(|| self.read.filter.as_ref()?.definition.origin(name))
+        jail.or_else(|| self.read.effective_filter()?.definition.origin(name))
     }
 
     pub(super) fn wrong(&self, name: &str, problem: impl Into<String>, advice: &str) -> Complaint {

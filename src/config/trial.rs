@@ -78,6 +78,7 @@ impl Config<'_> {
         let options = typed(FILTER, &combined, &|name| definition.origin(name))?;
         let given = options.contains("maxlines");
         let read = JailRead {
+            journal: None,
             name: String::new(),
             options: Ordered::default(),
             filter: Some(FilterRead {

@@ -374,9 +374,18 @@ impl Filter {
     ) {
         self.counters.ignored += 1;
         if self.thorough {
+            let known = match merged {
+                Some(merged) => identify(&self.sessions.session(merged).facts, self.usedns),
+                None => identify(facts, self.usedns),
+            };
+            let id = match known {
+                Identity::Known(id, _) => Some(id),
+                Identity::Name(_) | Identity::Nobody | Identity::Missing => None,
+            };
             let (data, lines) = self.reported(hit, facts, merged);
             out.push(Verdict::Helper(Helper {
                 regex: hit.regex,
+                id,
                 data,
                 lines,
             }));

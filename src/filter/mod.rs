@@ -19,7 +19,7 @@ mod timing;
 use std::sync::Arc;
 
 use crate::date::{Detector, TemplateUse};
-use crate::model::{Captured, FailId, Failure, MatchedLine, Network, Record, UseDns};
+use crate::model::{Captured, FailId, Failure, MatchedLine, Record, UseDns};
 use crate::pattern::{Regex, RegexSet, Slots};
 
 pub use error::{FilterError, Part, Reason};
@@ -30,7 +30,6 @@ pub use timing::Moment;
 use buffer::Line;
 use facts::{Facts, Names};
 use groups::Groups;
-use identity::{Identity, identify};
 use session::Sessions;
 use timing::Timing;
 
@@ -94,6 +93,8 @@ pub enum Verdict {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Helper {
     pub regex: usize,
+    /// Whom it is about; `None` when nothing says so yet, or only a name that is to be looked up.
+    pub id: Option<FailId>,
     pub data: Captured,
     pub lines: Vec<MatchedLine>,
 }
@@ -169,16 +170,5 @@ impl Filter {
     /// The lines kept for regular expressions that span several, oldest first.
     pub fn buffered(&self) -> impl Iterator<Item = MatchedLine> {
         self.buffer.iter().map(|line| line.matched())
-    }
-}
-
-impl Helper {
-    /// Whom it is about, and the address where that is not the ID; `None` when nothing says so yet,
-    /// or only a name that is to be looked up.
-    pub fn who(&self, usedns: UseDns) -> Option<(FailId, Option<Network>)> {
-        match identify(&self.data, usedns) {
-            Identity::Known(id, ip) => Some((id, ip)),
-            Identity::Name(_) | Identity::Nobody | Identity::Missing => None,
-        }
     }
 }

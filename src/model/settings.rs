@@ -58,6 +58,8 @@ pub struct JailSettings {
     pub name: String,
     /// As configured: `auto`, `polling`, `pyinotify`, `systemd[…]`.
     pub backend: String,
+    /// Why the journal is read where `backend = auto` left it to us.
+    pub chosen: Option<String>,
     pub filter: FilterSettings,
     pub logs: Vec<LogPath>,
     pub skip_if_nologs: bool,

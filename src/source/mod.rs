@@ -20,6 +20,7 @@ mod event;
 mod follow;
 mod former;
 mod glob;
+pub mod journal;
 mod log;
 mod open;
 mod reader;

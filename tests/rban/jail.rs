@@ -20,6 +20,7 @@ fn settings(changes: &str) -> JailSettings {
     let mut settings = JailSettings {
         name: "sshd".to_owned(),
         backend: "auto".to_owned(),
+        chosen: None,
         filter: FilterSettings::default(),
         logs: Vec::new(),
         skip_if_nologs: false,

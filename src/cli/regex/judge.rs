@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::date::Zone;
 use crate::filter::{Dated, Entry, Filter, Helper, Moment, Verdict};
-use crate::model::{Captured, Datum, FailId, Failure, Level, Network, Span, Time, UseDns};
+use crate::model::{Captured, Datum, FailId, Failure, Level, Network, Span, Time};
 
 /// Lines between two looks at the clock.
 const LINES_PER_LOOK: u32 = 1024;
@@ -26,7 +26,6 @@ pub(super) struct Way {
     pub(super) now: Option<Time>,
     /// Lines are entries of a journal that come now.
     pub(super) as_journal: bool,
-    pub(super) usedns: UseDns,
     /// The least of the filter's own log that is printed.
     pub(super) level: Level,
     /// Local time.
@@ -184,7 +183,7 @@ impl Judge {
 
     /// Whom a helper line is about; `None` when that is not known yet.
     pub(super) fn helper_id(&self, helper: &Helper) -> Option<String> {
-        helper.who(self.way.usedns).map(|(id, _)| id.to_string())
+        helper.id.as_ref().map(ToString::to_string)
     }
 
     /// Whether ignoreregexes are asked before prefregex: there are few of them.

@@ -37,7 +37,6 @@ pub(super) fn run(
     let way = Way {
         now: tool.now,
         as_journal: tool.options.as_journal,
-        usedns: tool.usedns,
         level: tool.level,
         zone: tool.zone.clone(),
     };

@@ -1,0 +1,313 @@
+//! Which journal files to read: fail2ban's options of `backend = systemd[…]` (§ 9.4), as
+//! directories to look in and names to look for.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::super::glob::Glob;
+
+/// Where journald keeps what survives a boot, and what does not.
+const PERSISTENT: &str = "/var/log/journal";
+const VOLATILE: &str = "/run/log/journal";
+const MACHINE_ID: &str = "/etc/machine-id";
+
+/// Bits of `journalflags`, systemd's `SD_JOURNAL_…`.
+const LOCAL_ONLY: u32 = 1;
+const RUNTIME_ONLY: u32 = 1 << 1;
+const SYSTEM_ONLY: u32 = 1 << 2;
+const CURRENT_USER: u32 = 1 << 3;
+
+/// A journal, as an operator names it; jails that name the same one share a reader.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JournalPlace {
+    pub origin: Origin,
+    /// Read archived files, too; without it only for the time they are being archived.
+    pub rotated: bool,
+}
+
+/// Fail2ban's four ways to say which.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Origin {
+    /// This machine's, and whatever else systemd keeps beside it.
+    #[default]
+    System,
+    /// `journalflags`.
+    Flags(u32),
+    /// `namespace`: a name; `*` is all of them, `+name` that one and the system's.
+    Namespace(String),
+    /// `journalpath`: a directory and those in it.
+    Directory(PathBuf),
+    /// `journalfiles`: files, and patterns as Python's `glob.glob` reads them.
+    Files(Vec<PathBuf>),
+}
+
+/// What there is at a moment.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) files: BTreeSet<PathBuf>,
+    /// Directories in which others may come.
+    pub(super) folders: BTreeSet<PathBuf>,
+}
+
+impl JournalPlace {
+    /// Looks for the files as they are now.
+    pub(super) fn look(&self) -> Found {
+        let mut found = Found::default();
+        match &self.origin {
+            Origin::System => {
+                for root in [PERSISTENT, VOLATILE] {
+                    self.look_below(Path::new(root), &mut found, |_| true);
+                }
+            }
+            Origin::Flags(flags) => {
+                let persistent = (flags & RUNTIME_ONLY == 0).then_some(PERSISTENT);
+                let local = (flags & LOCAL_ONLY != 0).then(machine_id);
+                for root in persistent.into_iter().chain([VOLATILE]) {
+                    self.look_below(Path::new(root), &mut found, |folder| {
+                        local.as_deref().is_none_or(|id| folder == id)
+                    });
+                }
+                found.files.retain(|file| fits(*flags, file));
+            }
+            Origin::Namespace(wanted) => {
+                let id = machine_id();
+                for root in [PERSISTENT, VOLATILE] {
+                    self.look_below(Path::new(root), &mut found, |folder| {
+                        names(wanted, folder, &id)
+                    });
+                }
+            }
+            Origin::Directory(folder) => self.look_below(folder, &mut found, |_| true),
+            Origin::Files(paths) => self.look_for(paths, &mut found),
+        }
+        found
+    }
+
+    /// As the operator would name it.
+    pub(super) fn shown(&self) -> String {
+        match &self.origin {
+            Origin::System | Origin::Flags(_) => "the systemd journal".to_owned(),
+            Origin::Namespace(name) => format!("the systemd journal of namespace {name}"),
+            Origin::Directory(folder) => format!("the journal in {}", folder.display()),
+            Origin::Files(paths) => {
+                let paths: Vec<_> = paths
+                    .iter()
+                    .map(|path| path.display().to_string())
+                    .collect();
+                format!("the journal files {}", paths.join(", "))
+            }
+        }
+    }
+
+    /// A folder's files, and those of the folders in it that are wanted.
+    fn look_below(&self, root: &Path, found: &mut Found, wanted: impl Fn(&str) -> bool) {
+        found.folders.insert(nearest(root));
+        for path in self.list(root, found) {
+            let name = path.file_name().and_then(|name| name.to_str());
+            if name.is_some_and(&wanted) && path.is_dir() {
+                found.folders.insert(path.clone());
+                self.list(&path, found);
+            }
+        }
+    }
+
+    /// Adds a folder's journal files; gives what else is in it.
+    fn list(&self, folder: &Path, found: &mut Found) -> Vec<PathBuf> {
+        let mut others = Vec::new();
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if !self.is_wanted(&path) {
+                others.push(path);
+            } else {
+                found.files.insert(path);
+            }
+        }
+        others
+    }
+
+    fn look_for(&self, paths: &[PathBuf], found: &mut Found) {
+        for path in paths {
+            let folder = path.parent().unwrap_or(Path::new("/"));
+            let Some(glob) = Glob::parse(path) else {
+                found.folders.insert(nearest(folder));
+                if path.exists() {
+                    found.files.insert(path.clone());
+                }
+                continue;
+            };
+            let expanded = glob.expand();
+            let folders = expanded.directories.into_iter().map(|(folder, _)| folder);
+            found.folders.extend(folders);
+            found.files.extend(expanded.files);
+        }
+    }
+
+    /// A journal's file, and not one that was put away unless those are wanted, too.
+    fn is_wanted(&self, path: &Path) -> bool {
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            return false;
+        };
+        let is_rotated = name.contains('@') || name.ends_with(".journal~");
+        (name.ends_with(".journal") || name.ends_with(".journal~")) && (self.rotated || !is_rotated)
+    }
+}
+
+/// Whether a file is of the kinds the flags want; without such a flag all are.
+fn fits(flags: u32, file: &Path) -> bool {
+    let name = file
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    let is = |stem: &str| {
+        name.strip_prefix(stem)
+            .is_some_and(|rest| rest.starts_with(['.', '@']))
+    };
+    let user = || is(&format!("user-{}", nix::unistd::Uid::effective()));
+    flags & (SYSTEM_ONLY | CURRENT_USER) == 0
+        || (flags & SYSTEM_ONLY != 0 && is("system"))
+        || (flags & CURRENT_USER != 0 && user())
+}
+
+/// Whether a folder (`ID`, or `ID.namespace`) is of the namespaces wanted.
+fn names(wanted: &str, folder: &str, id: &str) -> bool {
+    let namespace = match folder.split_once('.') {
+        Some((folder, namespace)) if folder == id => Some(namespace),
+        None if folder == id => None,
+        Some(_) | None => return false,
+    };
+    match (wanted.strip_prefix('+'), namespace) {
+        (_, Some(_)) if wanted == "*" => true,
+        (_, None) if wanted == "*" => true,
+        (Some(also), Some(namespace)) => also == namespace,
+        (Some(_), None) => true,
+        (None, Some(namespace)) => wanted == namespace,
+        (None, None) => false,
+    }
+}
+
+fn machine_id() -> String {
+    let text = fs::read_to_string(MACHINE_ID).unwrap_or_default();
+    text.trim().to_owned()
+}
+
+/// A folder, or the nearest above it that is there.
+fn nearest(folder: &Path) -> PathBuf {
+    let there = folder.ancestors().find(|folder| folder.is_dir());
+    there.unwrap_or(Path::new("/")).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(paths: &[&str]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().expect("a directory");
+        for path in paths {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+            fs::write(path, "").expect("a file");
+        }
+        root
+    }
+
+    fn found(place: &JournalPlace, root: &Path) -> Vec<String> {
+        let relative = |path: &PathBuf| path.strip_prefix(root).ok()?.to_str().map(str::to_owned);
+        place.look().files.iter().filter_map(relative).collect()
+    }
+
+    const FILES: [&str; 6] = [
+        "id/system.journal",
+        "id/system@1-2-3.journal",
+        "id/system@1.journal~",
+        "id/user-1000.journal",
+        "loose.journal",
+        "id/notes.txt",
+    ];
+
+    #[test]
+    fn a_directory_gives_its_live_files_and_with_rotated_all() {
+        let root = tree(&FILES);
+        let mut place = JournalPlace {
+            origin: Origin::Directory(root.path().to_owned()),
+            rotated: false,
+        };
+        assert_eq!(
+            found(&place, root.path()),
+            ["id/system.journal", "id/user-1000.journal", "loose.journal"]
+        );
+        place.rotated = true;
+        assert_eq!(found(&place, root.path()).len(), 5);
+    }
+
+    #[test]
+    fn files_are_patterns_and_may_be_archived_ones() {
+        let root = tree(&FILES);
+        let place = JournalPlace {
+            origin: Origin::Files(vec![
+                root.path().join("id/system*.journal"),
+                root.path().join("loose.journal"),
+                root.path().join("later/none.journal"),
+            ]),
+            rotated: false,
+        };
+        assert_eq!(
+            found(&place, root.path()),
+            [
+                "id/system.journal",
+                "id/system@1-2-3.journal",
+                "loose.journal"
+            ]
+        );
+        assert!(
+            place.look().folders.contains(root.path()),
+            "what may come later"
+        );
+    }
+
+    #[test]
+    fn flags_choose_the_system_s_or_a_user_s() {
+        let user = format!("/j/user-{}.journal", nix::unistd::Uid::effective());
+        for (flags, system, own, other) in [
+            (0, true, true, true),
+            (LOCAL_ONLY, true, true, true),
+            (SYSTEM_ONLY, true, false, false),
+            (CURRENT_USER, false, true, false),
+            (SYSTEM_ONLY | CURRENT_USER, true, true, false),
+        ] {
+            assert_eq!(
+                fits(flags, Path::new("/j/system.journal")),
+                system,
+                "{flags}"
+            );
+            assert_eq!(
+                fits(flags, Path::new("/j/system@1-2.journal")),
+                system,
+                "{flags}"
+            );
+            assert_eq!(fits(flags, Path::new(&user)), own, "{flags}");
+            assert_eq!(
+                fits(flags, Path::new("/j/user-4711.journal")),
+                other,
+                "{flags}"
+            );
+        }
+    }
+
+    #[test]
+    fn namespaces_are_folders_with_a_name_behind_the_machine_s() {
+        for (wanted, folders) in [
+            ("web", &["id.web"][..]),
+            ("+web", &["id", "id.web"]),
+            ("*", &["id", "id.web", "id.db"]),
+            ("none", &[]),
+        ] {
+            let all = ["id", "id.web", "id.db", "other", "other.web"];
+            let named: Vec<_> = all
+                .into_iter()
+                .filter(|folder| names(wanted, folder, "id"))
+                .collect();
+            assert_eq!(named, folders, "{wanted}");
+        }
+    }
+}
