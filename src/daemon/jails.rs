@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::clock;
 use super::facts;
+use super::journals;
 use super::shared::Numbers;
 use super::state::{Daemon, Message};
 use crate::action::driver::Kind;
@@ -125,10 +126,10 @@ impl Daemon {
             Logger::Jail,
             format!("Initiated '{backend}' backend"),
         );
-        if backend == "systemd" {
-            let why = "backend = systemd: this version reads log files only; set backend = auto \
-                       and a logpath";
-            return refuse(&name, why);
+        if backend == "systemd"
+            && let Err(why) = journals::wanted(&settings)
+        {
+            return refuse(&name, &why);
         }
         let year = self.year();
         let filter = match Filter::for_jail(&settings, &self.surroundings.zone, year) {
@@ -175,7 +176,11 @@ impl Daemon {
             .collect();
         let running = Running {
             name: Arc::clone(&name),
-            unheard: settings.logs.len(),
+            // A journal is heard of once, however many log files it stands for.
+            unheard: match backend {
+                "systemd" => 1,
+                _ => settings.logs.len(),
+            },
             settings,
             actions,
             subscriber,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::clock;
 use super::inbox::Outlet;
-use super::jails::say;
+use super::jails::{backend_name, say};
 use super::state::{Daemon, Message};
 use crate::date::{Detector, Zone};
 use crate::engine::Feed;
@@ -55,11 +55,14 @@ pub(super) fn watcher(outlet: &Outlet<Message>) -> std::io::Result<Watcher> {
 
 impl Daemon {
     /// Has a jail's logs read, from where it stopped last time.
-    pub(super) fn follow_logs(&self, name: &str) {
+    pub(super) fn follow_logs(&mut self, name: &str) {
         let Some(running) = self.jails.iter().find(|running| *running.name == *name) else {
             return;
         };
         let settings = &running.settings;
+        if backend_name(&settings.backend) == "systemd" {
+            return self.follow_journal(name);
+        }
         let encoding = Encoding::named(&settings.logencoding).or_else(|error| {
             let message = format!("[{name}] {error}; its logs are read as UTF-8");
             say(Level::Error, Logger::Filter, message);
@@ -83,20 +86,25 @@ impl Daemon {
         self.watcher.follow(subscriptions);
     }
 
-    /// Where the logs of a jail were left, by path.
-    fn stored_positions(&self, name: &str) -> Vec<(PathBuf, Position)> {
+    /// What the database knows of where a jail's logs were left: path, hash, position.
+    pub(super) fn stored_rows(&self, name: &str) -> Vec<(String, String, store::Position)> {
         let jail = name.to_owned();
         let answer = self
             .keeper
             .ask(super::jails::RESTORE, move |store| store.positions(&jail));
-        let rows = match answer {
+        match answer {
             Some(Ok(rows)) => rows,
             Some(Err(error)) => {
                 say(Level::Error, Logger::Database, error.to_string());
-                return Vec::new();
+                Vec::new()
             }
-            None => return Vec::new(),
-        };
+            None => Vec::new(),
+        }
+    }
+
+    /// Where the log files of a jail were left, by path.
+    fn stored_positions(&self, name: &str) -> Vec<(PathBuf, Position)> {
+        let rows = self.stored_rows(name);
         let position = |(path, hash, position): (String, String, store::Position)| match position {
             store::Position::Offset(offset) => {
                 let hash = crate::source::LineHash::parse(&hash);
@@ -115,6 +123,7 @@ impl Daemon {
         let subscriber = running.subscriber;
         self.watcher.forget(subscriber, None);
         self.write_positions();
+        self.unfollow_journal(subscriber);
         let mut gone: Vec<Arc<Path>> = Vec::new();
         self.files.retain(|_, followed| {
             if followed
@@ -145,6 +154,9 @@ impl Daemon {
             return;
         };
         let subscriber = running.subscriber;
+        if backend_name(&running.settings.backend) == "systemd" {
+            return self.follow_journal(name);
+        }
         let wanted: Vec<PathBuf> = running
             .settings
             .logs
@@ -183,6 +195,9 @@ impl Daemon {
         let Some(running) = self.jails.iter().find(|running| *running.name == *name) else {
             return Vec::new();
         };
+        if backend_name(&running.settings.backend) == "systemd" {
+            return Vec::new();
+        }
         let mut files: Vec<String> = self
             .files
             .values()
@@ -201,7 +216,7 @@ impl Daemon {
     }
 
     /// The jails of an audience, of which something has been heard now.
-    fn jails_of(&mut self, audience: &[Subscriber]) -> Vec<Arc<str>> {
+    pub(super) fn jails_of(&mut self, audience: &[Subscriber]) -> Vec<Arc<str>> {
         let mut names = Vec::with_capacity(audience.len());
         for running in &mut self.jails {
             if audience.contains(&running.subscriber) {
@@ -390,6 +405,7 @@ impl Daemon {
     /// Notes how far logs were read, for those that went on.
     pub(super) fn write_positions(&mut self) {
         self.positions_written = clock::now();
+        self.write_journal_positions();
         for followed in self
             .files
             .values_mut()

@@ -1,7 +1,7 @@
 //! Wires the stages together: threads, signals, socket, restore, reload, shutdown.
 //!
 //! One thread owns all state ([`state`]) and takes messages from one [`inbox`] in turn; readers,
-//! workers and clients feed it and never touch the state. [`jails`] come and go, [`logs`] feed them,
+//! workers and clients feed it and never touch the state. [`jails`] come and go, [`logs`] and [`journals`] feed them,
 //! [`control`] and [`queries`] answer clients; the database has its thread in [`keeper`].
 
 pub mod clock;
@@ -9,6 +9,7 @@ mod control;
 mod facts;
 mod inbox;
 mod jails;
+mod journals;
 mod keeper;
 mod logs;
 mod pidfile;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::clock;
 use super::control::{plain, unknown_jail};
 use super::jails::backend_name;
+use super::journals;
 use super::socket::Answer;
 use super::state::Daemon;
 use crate::filter::Filter;
@@ -75,7 +76,7 @@ impl Daemon {
     }
 
     pub(super) fn jail_status(&mut self, name: &str, flavor: &str) -> Answer {
-        let files = self.log_files(name);
+        let logs = self.logs_status(name)?;
         let now = clock::now();
         let backend = self
             .settings(name)
@@ -108,12 +109,24 @@ impl Daemon {
         let filter = vec![
             pair("Currently failed", counts.failed),
             pair("Total failed", counts.failed_total),
-            pair("File list", Value::list(files)),
+            logs,
         ];
         Ok(Value::List(vec![
             pair("Filter", Value::List(filter)),
             pair("Actions", Value::List(actions)),
         ]))
+    }
+
+    /// What a jail reads, as fail2ban's status has it.
+    fn logs_status(&self, name: &str) -> Answer {
+        let settings = self.settings(name)?;
+        if backend_name(&settings.backend) != "systemd" {
+            return Ok(pair("File list", Value::list(self.log_files(name))));
+        }
+        let alternatives = journals::alternatives(settings);
+        let matches: Vec<String> = alternatives.iter().map(|words| words.join(" ")).collect();
+        let matches = Value::list([matches.join(" + ")]);
+        Ok(pair("Journal matches", matches))
     }
 
     /// Everybody who is banned, by jail; or the jails in which each of some is.
@@ -173,11 +186,9 @@ impl Daemon {
                 named => named.into(),
             },
             Query::JournalMatch => Value::List(
-                settings
-                    .filter
-                    .journalmatch
-                    .iter()
-                    .map(|words| Value::list(words.iter().map(String::as_str)))
+                journals::alternatives(settings)
+                    .into_iter()
+                    .map(Value::list)
                     .collect(),
             ),
             Query::IgnoreSelf => jail.ignore().itself.into(),

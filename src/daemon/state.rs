@@ -13,6 +13,7 @@ use super::control;
 use super::facts;
 use super::inbox::{Inbox, Outlet, Ration, Waited};
 use super::jails::{Acting, Running};
+use super::journals::JournalReader;
 use super::keeper::{Keeper, News};
 use super::logs::Followed;
 use super::resolver::{self, Resolver};
@@ -26,6 +27,7 @@ use crate::jail::Effect;
 use crate::log::{self, Log};
 use crate::model::{Ban, Level, Logger, Record, ServerSettings, Span, Time};
 use crate::protocol::Value;
+use crate::source::journal::{JournalEvent, JournalWatcher};
 use crate::source::{LogId, SourceEvent, Watcher};
 use crate::store::Write;
 
@@ -43,6 +45,7 @@ const POSITIONS_EVERY: Span = Span::from_secs(10);
 /// What the daemon's thread is told.
 pub(super) enum Message {
     Source(SourceEvent, Option<Ration>),
+    Journal(JournalEvent, Option<Ration>),
     Command(Value, Box<dyn FnOnce(Answer) + Send>),
     Asked(Asked),
     Report(Report),
@@ -69,6 +72,9 @@ pub(super) struct Daemon {
     pub(super) keeper: Keeper,
     pub(super) resolver: Resolver,
     pub(super) watcher: Watcher,
+    /// Reads journals; there while a jail wants one.
+    pub(super) journal: Option<JournalWatcher>,
+    pub(super) journals: Vec<JournalReader>,
     pub(super) log: Log,
     pub(super) outlet: Outlet<Message>,
     pub(super) notifier: Notifier,
@@ -115,6 +121,8 @@ impl Daemon {
             keeper: parts.keeper,
             resolver: parts.resolver,
             watcher: parts.watcher,
+            journal: None,
+            journals: Vec::new(),
             log: parts.log,
             outlet: parts.outlet,
             notifier: parts.notifier,
@@ -172,6 +180,7 @@ impl Daemon {
             .files
             .values()
             .any(|file| file.unwritten)
+            .max(self.journals.iter().any(|reader| reader.unwritten))
             .then(|| self.positions_written + POSITIONS_EVERY);
         let look = self
             .silent_actions()
@@ -186,6 +195,7 @@ impl Daemon {
     fn take(&mut self, message: Message) {
         match message {
             Message::Source(event, _ration) => self.source(event),
+            Message::Journal(event, _ration) => self.journal(event),
             Message::Command(command, reply) => control::answer(self, &command, reply),
             Message::Asked(Asked::Stop) => self.stopping = true,
             // What went wrong is in the log that still works.
@@ -439,6 +449,9 @@ impl Daemon {
         self.files
             .values_mut()
             .for_each(|file| file.unwritten = true);
+        self.journals
+            .iter_mut()
+            .for_each(|reader| reader.unwritten = true);
         self.write_positions();
     }
 

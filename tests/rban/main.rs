@@ -12,6 +12,7 @@ mod filter;
 mod firewall;
 mod house;
 mod jail;
+mod journal;
 mod lab;
 mod log;
 mod oracle;

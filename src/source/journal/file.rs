@@ -94,6 +94,8 @@ pub(super) struct JournalFile {
     pages: Pages,
     header: Header,
     compact: bool,
+    /// The file's size; nothing reaches beyond it.
+    length: u64,
     /// The arrays of entries as far as they have been walked.
     arrays: Vec<Array>,
 }
@@ -108,10 +110,13 @@ struct Array {
 impl JournalFile {
     pub(super) fn open(file: File) -> Result<Self, JournalError> {
         let mut pages = Pages::new(file);
-        let header = read_header(&mut pages)?;
+        let mut header = read_header(&mut pages)?;
+        let length = size(&pages)?;
+        header.entries = header.entries.min(length / ENTRY_HEADER);
         Ok(Self {
             pages,
             header,
+            length,
             compact: header.flags & COMPACT != 0,
             arrays: Vec::new(),
         })
@@ -124,7 +129,9 @@ impl JournalFile {
     /// Looks at the header anew. A file that shrank or became another one is damaged.
     pub(super) fn refresh(&mut self) -> Result<(), JournalError> {
         self.pages.refresh();
-        let header = read_header(&mut self.pages)?;
+        let mut header = read_header(&mut self.pages)?;
+        self.length = size(&self.pages)?;
+        header.entries = header.entries.min(self.length / ENTRY_HEADER);
         if header.file_id != self.header.file_id {
             return Err(JournalError::Corrupt("another file was written over it"));
         }
@@ -268,13 +275,14 @@ impl JournalFile {
 
     /// An object's size and flags, if it is what it should be.
     fn object(&mut self, offset: u64, kind: u8) -> Result<(u64, u8), JournalError> {
-        if offset == 0 || !offset.is_multiple_of(8) || offset > u64::MAX / 2 {
+        if offset == 0 || !offset.is_multiple_of(8) || offset >= self.length {
             return Err(JournalError::Corrupt("an object is nowhere"));
         }
         let mut header = [0; OBJECT_HEADER as usize];
         self.read(offset, &mut header)?;
         let size = word(&header, 8);
-        if header[0] != kind || !(OBJECT_HEADER..u64::MAX / 4).contains(&size) {
+        let room = self.length - offset;
+        if header[0] != kind || !(OBJECT_HEADER..=room).contains(&size) {
             return Err(JournalError::Corrupt("an object is not what it should be"));
         }
         Ok((size, header[1]))
@@ -296,6 +304,13 @@ impl JournalFile {
             .read(at, buffer)
             .map_err(|error| JournalError::from(&error))
     }
+}
+
+fn size(pages: &Pages) -> Result<u64, JournalError> {
+    let metadata = pages.file().metadata();
+    metadata
+        .map(|metadata| metadata.len())
+        .map_err(|error| JournalError::from(&error))
 }
 
 fn read_header(pages: &mut Pages) -> Result<Header, JournalError> {

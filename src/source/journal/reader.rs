@@ -24,6 +24,9 @@ const GRACE: u64 = 10_000_000;
 /// Entries given lately, to know them again in a file they were copied to (`journalctl --flush`).
 const GIVEN: usize = 4096;
 
+/// After so many broken entries the rest of a file is passed over.
+const BAD_MAX: u32 = 1000;
+
 /// Boots of which the last moment is remembered.
 const BOOTS: usize = 64;
 
@@ -54,8 +57,8 @@ struct Open {
     next: u64,
     /// It, if it has been looked at.
     head: Option<Head>,
-    /// Said to be damaged.
-    damaged: bool,
+    /// Entries that could not be read; the first was told of.
+    bad: u32,
 }
 
 #[derive(Debug)]
@@ -73,6 +76,8 @@ pub(super) struct Looked {
     pub(super) found: Found,
     /// Files that cannot be read, and why.
     pub(super) failed: Vec<(PathBuf, JournalError)>,
+    /// Some are no journals, or not yet.
+    pub(super) unfinished: bool,
 }
 
 impl Reader {
@@ -187,13 +192,15 @@ impl Reader {
         let mut looked = Looked {
             found: self.place.look(),
             failed: Vec::new(),
+            unfinished: false,
         };
         let begun = !self.members.is_empty();
         for path in &looked.found.files {
             match open(path) {
                 Ok(file) => self.take(path, file, begun),
-                // It went, or is being made: there will be word of it.
-                Err(JournalError::Foreign) | Err(JournalError::System(nix::libc::ENOENT)) => {}
+                Err(JournalError::Foreign) => looked.unfinished = true,
+                // There was word of it, or will be.
+                Err(JournalError::System(nix::libc::ENOENT)) => {}
                 Err(error) => looked.failed.push((path.clone(), error)),
             }
         }
@@ -234,7 +241,7 @@ impl Reader {
             known: Known::default(),
             next,
             head: None,
-            damaged: false,
+            bad: 0,
         });
     }
 
@@ -273,12 +280,13 @@ impl Reader {
                 self.put_away();
                 return false;
             };
-            if let Err(error) = self.give(place, out) {
-                note(&mut self.files[place], error, failed);
-            }
+            let given = self.give(place, out);
             let open = &mut self.files[place];
             open.next += 1;
             open.head = None;
+            if let Err(error) = given {
+                note(open, error, failed);
+            }
         }
         true
     }
@@ -431,12 +439,13 @@ fn peek(open: &mut Open, failed: &mut Vec<(PathBuf, JournalError)>) -> Option<He
         match open.file.head(open.next) {
             Ok(head) => open.head = Some(head),
             Err(error) => {
-                note(open, error.clone(), failed);
-                if error == JournalError::BROKEN_OFF {
-                    // Nothing more can be found in it, until it is written to again.
-                    return None;
-                }
+                // Until it is written to again.
+                let is_over = error == JournalError::BROKEN_OFF;
                 open.next += 1;
+                note(open, error, failed);
+                if is_over {
+                    open.next = open.file.header().entries;
+                }
             }
         }
     }
@@ -444,8 +453,13 @@ fn peek(open: &mut Open, failed: &mut Vec<(PathBuf, JournalError)>) -> Option<He
 }
 
 fn note(open: &mut Open, error: JournalError, failed: &mut Vec<(PathBuf, JournalError)>) {
-    if !std::mem::replace(&mut open.damaged, true) {
+    open.bad += 1;
+    if open.bad == 1 {
         failed.push((open.path.clone(), error));
+    }
+    if open.bad.is_multiple_of(BAD_MAX) {
+        // What is left is not worth the time; what is written from now on is.
+        open.next = open.file.header().entries;
     }
 }
 

@@ -59,6 +59,7 @@ impl JournalWatcher {
             readers: Vec::new(),
             failed: BTreeMap::new(),
             knocked: None,
+            unfinished: false,
             over: false,
         };
         std::thread::Builder::new()
@@ -108,6 +109,8 @@ struct Room {
     failed: BTreeMap<PathBuf, JournalError>,
     /// When an entry was wanted.
     knocked: Option<Time>,
+    /// A file is there that is no journal yet: it is looked at again when something is written.
+    unfinished: bool,
     over: bool,
 }
 
@@ -123,7 +126,7 @@ impl Room {
         while !self.over {
             self.obey();
             let notice = self.listen();
-            if notice.names {
+            if notice.names || (notice.written && self.unfinished) {
                 self.look();
             }
             self.read();
@@ -192,6 +195,7 @@ impl Room {
     /// Names have changed: files may have come, and folders to watch.
     fn look(&mut self) {
         self.watch();
+        self.unfinished = false;
         for at in 0..self.readers.len() {
             let looked = self.readers[at].look();
             self.tell_failures(at, &looked);
@@ -199,6 +203,7 @@ impl Room {
     }
 
     fn tell_failures(&mut self, at: usize, looked: &Looked) {
+        self.unfinished |= looked.unfinished;
         let to = self.readers[at].subscribers();
         for (path, error) in &looked.failed {
             if self.failed.get(path) == Some(error) {
