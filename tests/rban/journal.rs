@@ -56,6 +56,16 @@ fn entry(second: i64, fields: &[(&str, &str)]) -> Vec<u8> {
     text
 }
 
+/// The same at this moment.
+fn fresh(fields: &[(&str, &str)]) -> Vec<u8> {
+    let since = std::time::UNIX_EPOCH.elapsed().expect("a clock after 1970");
+    let text = entry(0, fields);
+    let line = text.iter().position(|byte| *byte == b'\n').expect("a line");
+    let mut now = format!("__REALTIME_TIMESTAMP={}", since.as_micros()).into_bytes();
+    now.extend_from_slice(&text[line..]);
+    now
+}
+
 fn sshd(second: i64, message: &str) -> Vec<u8> {
     entry(
         second,
@@ -589,4 +599,118 @@ fn an_idle_reader_never_wakes_up() {
         Some(RecvTimeoutError::Timeout)
     );
     assert_eq!(switches(), before);
+}
+
+/// What both programs do with `backend = systemd`, told by their logs and clients.
+mod backend {
+    use super::{Writer, fresh};
+    use crate::lab::{ATTACKER, LOG, Lab, NEIGHBOUR, Program};
+
+    const JAIL: &str = "[sshd]\nenabled = true\nmaxretry = 3\n\
+        backend = systemd[journalpath=/var/log/journal]\n\
+        action =\n";
+
+    fn world(program: Program, jail: &str) -> (Lab, Writer) {
+        let lab = Lab::new(program);
+        lab.write("jail.local", jail);
+        lab.shell("mkdir -p /var/log/journal");
+        let writer = Writer::on(&lab.path("/var/log/journal/system.journal"), &[]);
+        (lab, writer)
+    }
+
+    fn failure(address: &str) -> Vec<u8> {
+        failure_of("ssh.service", address)
+    }
+
+    fn failure_of(unit: &str, address: &str) -> Vec<u8> {
+        let message = format!("Failed password for root from {address} port 40000 ssh2");
+        fresh(&[
+            ("_HOSTNAME", "lab"),
+            ("SYSLOG_IDENTIFIER", "sshd"),
+            ("_PID", "77"),
+            ("_COMM", "sshd"),
+            ("_SYSTEMD_UNIT", unit),
+            ("MESSAGE", &message),
+        ])
+    }
+
+    fn bans_at_the_third(program: Program) {
+        let (lab, mut writer) = world(program, JAIL);
+        writer.write(&failure(NEIGHBOUR));
+        lab.start();
+        (0..3).for_each(|_| writer.write(&failure(ATTACKER)));
+        lab.wait_for(&format!("[sshd] Ban {ATTACKER}"));
+        assert!(!lab.log().contains(&format!("Ban {NEIGHBOUR}")));
+        let status = lab.ask(&["status", "sshd"]);
+        assert!(status.contains("Journal matches:"), "{status}");
+        assert!(status.contains("_SYSTEMD_UNIT=sshd.service + "), "{status}");
+        assert!(
+            lab.ask(&["get", "sshd", "logpath"])
+                .contains("No file is currently monitored")
+        );
+    }
+
+    #[test]
+    fn rban_bans_at_the_third() {
+        bans_at_the_third(Program::Rban);
+    }
+
+    #[test]
+    fn fail2ban_bans_at_the_third() {
+        bans_at_the_third(Program::Fail2ban);
+    }
+
+    #[test]
+    fn a_restart_goes_on_behind_what_was_judged() {
+        let (lab, mut writer) = world(Program::Rban, JAIL);
+        lab.start();
+        (0..2).for_each(|_| writer.write(&failure(ATTACKER)));
+        lab.wait("two failures", || {
+            let status = lab.ask(&["status", "sshd"]);
+            status.contains("Total failed:\t2").then_some(())
+        });
+        lab.ask(&["stop"]);
+        // While nobody looks.
+        writer.write(&failure(NEIGHBOUR));
+        lab.wait("the end", || {
+            lab.read("/run/fail2ban/fail2ban.pid")
+                .is_empty()
+                .then_some(())
+        });
+        lab.start();
+        (0..2).for_each(|_| writer.write(&failure(NEIGHBOUR)));
+        lab.wait_for(&format!("[sshd] Ban {NEIGHBOUR}"));
+        let found = lab.read(LOG).matches(&format!("Found {ATTACKER}")).count();
+        assert_eq!(found, 2, "none of them is judged again");
+    }
+
+    #[test]
+    fn who_watches_fail2ban_s_service_sees_ours() {
+        let jail = "[DEFAULT]\n[notes]\nenabled = true\nmaxretry = 1\nfilter =\naction =\n\
+            failregex = Failed password for root from <HOST>\n\
+            backend = systemd[journalpath=/var/log/journal]\n\
+            journalmatch = _SYSTEMD_UNIT=fail2ban.service\n";
+        let (lab, mut writer) = world(Program::Rban, jail);
+        lab.start();
+        writer.write(&failure_of("other.service", NEIGHBOUR));
+        writer.write(&failure_of("rban.service", ATTACKER));
+        lab.wait_for(&format!("[notes] Ban {ATTACKER}"));
+        assert!(!lab.log().contains(&format!("Found {NEIGHBOUR}")));
+    }
+
+    #[test]
+    fn a_journalmatch_that_is_none_keeps_the_jail_from_starting_and_no_other() {
+        let jail = format!(
+            "{JAIL}[broken]\nenabled = true\nfilter = sshd\naction =\n\
+            backend = systemd\njournalmatch = sshd.service\n"
+        );
+        let (lab, mut writer) = world(Program::Rban, &jail);
+        lab.start();
+        assert!(
+            lab.log()
+                .contains("expected FIELD=value or + in journalmatch, found 'sshd.service'")
+        );
+        (0..3).for_each(|_| writer.write(&failure(ATTACKER)));
+        lab.wait_for(&format!("[sshd] Ban {ATTACKER}"));
+    }
 }

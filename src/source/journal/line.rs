@@ -116,7 +116,8 @@ impl Parts {
             line = line.replace('\n', "\\n");
         }
         if line.len() > LINE_MAX {
-            line.truncate(line.floor_char_boundary(LINE_MAX));
+            let fits = (0..=LINE_MAX).rev().find(|at| line.is_char_boundary(*at));
+            line.truncate(fits.unwrap_or_default());
         }
         line
     }
