@@ -65,6 +65,7 @@ fn serve(options: &Options, inputs: rban::config::Inputs, environment: &[(String
         inputs,
         attached,
         ready: cli::READY,
+        fed: options.fed,
         tz: owned("TZ"),
         path: owned("PATH"),
         notify_socket: owned("NOTIFY_SOCKET"),

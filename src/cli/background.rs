@@ -82,6 +82,9 @@ fn arguments(options: &Options) -> Vec<String> {
         let path = matches!(option, "socket" | "pidfile");
         give(name, Some(if path { whole(&value.into()) } else { value }));
     }
+    if options.fed {
+        out.push("--async".to_owned());
+    }
     if options.force {
         out.push("-x".to_owned());
     }

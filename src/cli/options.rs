@@ -45,6 +45,8 @@ pub struct Options {
     pub foreground: bool,
     /// Started by ourselves in the background: standard input is the line to whoever waits.
     pub attached: bool,
+    /// fail2ban's client starts us so: it sends the jails as commands.
+    pub fed: bool,
     /// Seconds, or a duration.
     pub timeout: Option<String>,
     pub str2sec: Option<String>,
@@ -191,7 +193,7 @@ const ROWS: &[Row] = &[
         |o| o.foreground = true,
         "stay in the foreground",
     ),
-    flag(None, "async", |_| {}, ""),
+    flag(None, "async", |o| o.fed = true, ""),
     flag(None, "attached", |o| o.attached = true, ""),
     value(
         None,

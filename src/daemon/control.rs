@@ -2,93 +2,135 @@
 //!
 //! Answers have the shapes fail2ban's server gives them, so that any client can show them.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::clock;
+use super::draft::{blank, time, value_error};
+use super::ending::{Key, Outcome, Reply, Then};
 use super::jails::{backend_name, say};
-use super::queries;
 use super::socket::Answer;
 use super::state::{Daemon, target_name};
-use crate::config::duration;
 use crate::jail::Jail;
 use crate::log::Target;
-use crate::model::{BanTime, FAIL2BAN_VERSION, FailId, Level, Logger, Span, UseDns};
-use crate::protocol::{self, Change, Exception, Global, Request, Stop, Unban, Value, index_error};
+use crate::model::{FAIL2BAN_VERSION, FailId, Level, Logger};
+use crate::protocol::{self, Exception, Global, Request, Stop, Unban, Value};
 
-/// Answers a command; what fails is logged as fail2ban logs it.
-pub(super) fn answer(daemon: &mut Daemon, command: &Value, reply: Box<dyn FnOnce(Answer) + Send>) {
-    let answer = protocol::parse(command).and_then(|request| daemon.carry_out(request));
-    if let Err(exception) = &answer {
-        let shown = Value::Exception(exception.clone()).repr();
-        let message = format!("Command {} has failed. Received {shown}", command.repr());
-        say(Level::Error, Logger::Transmitter, message);
-    }
-    reply(answer);
+/// What `add` takes for a backend, and how fail2ban lists them.
+const BACKENDS: &[&str] = &["auto", "pyinotify", "gamin", "polling", "systemd"];
+const BACKENDS_SHOWN: &str = "['pyinotify', 'gamin', 'polling', 'systemd']";
+
+/// Answers a command, at once or when it can; what fails is logged as fail2ban logs it.
+pub(super) fn answer(daemon: &mut Daemon, command: Value, reply: Reply) {
+    let outcome = daemon.obey(&command);
+    let tell = move |answer: Answer| {
+        if let Err(exception) = &answer {
+            let shown = Value::Exception(exception.clone()).repr();
+            let message = format!("Command {} has failed. Received {shown}", command.repr());
+            say(Level::Error, Logger::Transmitter, message);
+        }
+        reply(answer);
+    };
+    daemon.settle(outcome, Box::new(tell));
 }
 
 pub(super) fn unknown_jail(name: &str) -> Exception {
-    Exception {
-        module: "fail2ban.exceptions".to_owned(),
-        class: "UnknownJailException".to_owned(),
-        args: vec![name.into()],
-    }
+    Exception::unknown_jail(name)
 }
 
 pub(super) fn plain(message: impl Into<String>) -> Exception {
     Exception::builtin("Exception", vec![Value::Str(message.into())])
 }
 
-fn value_error(message: impl Into<String>) -> Exception {
-    Exception::builtin("ValueError", vec![Value::Str(message.into())])
+/// For what only has to be over.
+fn nothing() -> Then {
+    Box::new(|_| Outcome::Now(Ok(Value::None)))
 }
 
 impl Daemon {
-    fn carry_out(&mut self, request: Request) -> Answer {
+    /// Reads a command and carries it out.
+    fn obey(&mut self, command: &Value) -> Outcome {
+        match protocol::parse(command) {
+            Ok(request) => self.carry_out(request),
+            Err(exception) => Outcome::Now(Err(exception)),
+        }
+    }
+
+    fn carry_out(&mut self, request: Request) -> Outcome {
+        match request {
+            Request::Start(jail) => self.start(&jail),
+            Request::Stop(Stop::Server) => {
+                self.stopping = true;
+                Outcome::AtTheEnd
+            }
+            Request::Stop(Stop::AllJails) => {
+                self.stop_all();
+                let ending = self.endings.jails().map(|jail| Key {
+                    jail: Arc::clone(jail),
+                    action: None,
+                });
+                Outcome::When(ending.collect(), nothing())
+            }
+            Request::Stop(Stop::Jail(jail)) => {
+                if !self.stop_jail(&jail) {
+                    return Outcome::Now(Err(unknown_jail(&jail)));
+                }
+                Outcome::When(self.endings.of(&jail), nothing())
+            }
+            Request::Add { jail, backend } => Outcome::When(
+                self.endings.of(&jail),
+                Box::new(move |daemon| daemon.add(&jail, &backend).into()),
+            ),
+            Request::Reload(reload) => self.reload(&reload),
+            Request::ServerStream(stream) => self.obey_all(stream.into()),
+            Request::Set(jail, change) => self.change(&jail, change),
+            Request::MultiSet(jail, changes) => {
+                for change in changes {
+                    match self.change(&jail, change) {
+                        Outcome::Now(Ok(_)) => {}
+                        other => return other,
+                    }
+                }
+                Outcome::Now(Ok(Value::Bool(true)))
+            }
+            other => self.answer(other).into(),
+        }
+    }
+
+    /// One command after the other, up to the first that fails.
+    fn obey_all(&mut self, mut commands: VecDeque<Value>) -> Outcome {
+        while let Some(command) = commands.pop_front() {
+            match self.obey(&command) {
+                Outcome::Now(Ok(_)) => {}
+                Outcome::When(on, then) => {
+                    let rest = Box::new(move |daemon: &mut Self| match then(daemon) {
+                        Outcome::Now(Ok(_)) => daemon.obey_all(commands),
+                        other => other,
+                    });
+                    return Outcome::When(on, rest);
+                }
+                other => return other,
+            }
+        }
+        Outcome::Now(Ok(Value::None))
+    }
+
+    /// What can be answered at once.
+    fn answer(&mut self, request: Request) -> Answer {
         match request {
             Request::Ping => Ok("pong".into()),
             Request::Version => Ok(FAIL2BAN_VERSION.into()),
             Request::Echo(words) => Ok(Value::List(words)),
             Request::ServerStatus => Ok("Server ready".into()),
-            // Its thread sleeps, nobody else: see the socket's handler.
-            Request::Sleep(_) => Ok(Value::None),
             Request::ConfigError(message) => {
                 say(Level::Error, Logger::Transmitter, message);
                 Ok(Value::None)
             }
-            // The configuration is read by the server itself, at start and at reload.
-            Request::ServerStream(_) => Ok(Value::None),
             Request::FlushLogs => self.flush_logs().map(Value::Str).map_err(plain),
             Request::Status => Ok(self.status()),
             Request::JailStatus { jail, flavor } => self.jail_status(&jail, &flavor),
             Request::AllStatus { flavor } => self.all_status(&flavor),
             Request::Statistics => Ok(self.statistics()),
-            Request::Start(jail) => self.start_again(&jail),
-            Request::Stop(Stop::Server) => {
-                self.stopping = true;
-                Ok(Value::None)
-            }
-            Request::Stop(Stop::AllJails) => {
-                self.stop_all();
-                Ok(Value::None)
-            }
-            Request::Stop(Stop::Jail(jail)) => {
-                if self.stop_jail(&jail) {
-                    Ok(Value::None)
-                } else {
-                    Err(unknown_jail(&jail))
-                }
-            }
-            Request::Add { jail, .. } => match self.engine.member(&jail) {
-                Some(_) => Err(Exception {
-                    module: "fail2ban.exceptions".to_owned(),
-                    class: "DuplicateJailException".to_owned(),
-                    args: vec![jail.into()],
-                }),
-                None => Err(plain(format!(
-                    "jails are made by the configuration: write [{jail}] into jail.local, then reload"
-                ))),
-            },
-            Request::Reload(reload) => self.reload(&reload),
             Request::Unban(Unban::All) => {
                 let names = self.names();
                 let count: usize = names
@@ -114,13 +156,15 @@ impl Daemon {
             Request::GetGlobal(global) => Ok(self.global(global)),
             Request::SetGlobal(global, value) => self.set_global(global, &value),
             Request::Get(jail, query) => self.query(&jail, &query),
-            Request::Set(jail, change) => self.change(&jail, change),
-            Request::MultiSet(jail, changes) => {
-                for change in changes {
-                    self.change(&jail, change)?;
-                }
-                Ok(Value::Bool(true))
-            }
+            // A sleep is its client's own affair: see the socket's side. The others are above.
+            Request::Sleep(_)
+            | Request::Start(_)
+            | Request::Stop(_)
+            | Request::Add { .. }
+            | Request::Reload(_)
+            | Request::ServerStream(_)
+            | Request::Set(..)
+            | Request::MultiSet(..) => Ok(Value::None),
         }
     }
 
@@ -131,20 +175,56 @@ impl Daemon {
             .collect()
     }
 
-    /// A stopped jail comes back as the configuration has it; a running one is made busy again.
-    fn start_again(&mut self, jail: &str) -> Answer {
-        if let Some(member) = self.engine.member_mut(jail) {
-            member.idle = false;
-            return Ok(Value::None);
+    /// A jail to be set up by further commands.
+    fn add(&mut self, jail: &str, backend: &str) -> Answer {
+        if self.engine.member(jail).is_some() {
+            return Err(Exception::duplicate_jail(jail));
         }
+        let kind = backend.split('[').next().unwrap_or_default().trim();
+        if !BACKENDS.contains(&kind.to_lowercase().as_str()) {
+            let message =
+                format!("Unknown backend {kind}. Must be among {BACKENDS_SHOWN} or 'auto'");
+            say(Level::Error, Logger::Jail, message.clone());
+            return Err(value_error(message));
+        }
+        self.add_jail(blank(jail, backend))
+            .map_err(|why| Exception::builtin("RuntimeError", vec![why.into()]))?;
+        Ok(jail.into())
+    }
+
+    /// A jail that was set up starts, one that is idle is made busy again, and one that was stopped
+    /// comes back as the configuration has it.
+    fn start(&mut self, jail: &str) -> Outcome {
+        if self.running(jail).is_some_and(|running| running.started) {
+            if let Some(member) = self.engine.member_mut(jail) {
+                member.idle = false;
+            }
+            return Outcome::Now(Ok(Value::None));
+        }
+        if self.running(jail).is_some() {
+            self.begin_jail(jail);
+            self.finish_start(jail);
+            return Outcome::Now(Ok(Value::None));
+        }
+        let name = jail.to_owned();
         let reload = protocol::Reload {
-            jail: Some(jail.to_owned()),
+            jail: Some(name.clone()),
             ..protocol::Reload::default()
         };
-        self.reload(&reload).map_err(|_| unknown_jail(jail))?;
-        match self.engine.member(jail) {
-            Some(_) => Ok(Value::None),
-            None => Err(unknown_jail(jail)),
+        match self.reload(&reload) {
+            Outcome::When(on, then) => Outcome::When(
+                on,
+                Box::new(move |daemon| {
+                    then(daemon);
+                    let there = daemon.engine.member(&name).is_some();
+                    Outcome::Now(if there {
+                        Ok(Value::None)
+                    } else {
+                        Err(unknown_jail(&name))
+                    })
+                }),
+            ),
+            _ => Outcome::Now(Err(unknown_jail(jail))),
         }
     }
 
@@ -252,210 +332,6 @@ impl Daemon {
         }
     }
 
-    fn change(&mut self, name: &str, change: Change) -> Answer {
-        if self.engine.member(name).is_none() {
-            return Err(unknown_jail(name));
-        }
-        let known = || unknown_jail(name);
-        match change {
-            Change::Idle(idle) => {
-                self.engine.member_mut(name).ok_or_else(known)?.idle = idle;
-                Ok(idle.into())
-            }
-            Change::IgnoreSelf(text) => {
-                let itself = is_true(&text);
-                self.engine
-                    .member_mut(name)
-                    .ok_or_else(known)?
-                    .jail
-                    .ignore_mut()
-                    .itself = itself;
-                Ok(itself.into())
-            }
-            Change::AddIgnoreIp(words) => {
-                self.with_jail(name, |jail, turn| {
-                    for word in &words {
-                        jail.ignore_mut().add(word);
-                    }
-                    jail.start(turn);
-                });
-                self.query(name, &protocol::Query::IgnoreIp)
-            }
-            Change::DelIgnoreIp(word) => {
-                let member = self.engine.member_mut(name).ok_or_else(known)?;
-                if member.jail.ignore_mut().remove(&word) {
-                    self.query(name, &protocol::Query::IgnoreIp)
-                } else {
-                    Err(value_error("list.remove(x): x not in list"))
-                }
-            }
-            Change::IgnoreCommand(command) => {
-                let member = self.engine.member_mut(name).ok_or_else(known)?;
-                member.jail.ignore_mut().command = command.as_str().into();
-                Ok(command.into())
-            }
-            Change::FindTime(text) => {
-                let findtime = time(&text)?;
-                self.recount(name, |counting| counting.findtime = findtime);
-                Ok(queries::seconds(findtime))
-            }
-            Change::MaxRetry(number) => {
-                let maxretry = positive(number, "maxretry")?;
-                self.recount(name, |counting| counting.maxretry = maxretry);
-                Ok(number.into())
-            }
-            Change::MaxMatches(number) => {
-                let kept = usize::try_from(number)
-                    .map_err(|_| value_error("maxmatches: expected 0 or more"))?;
-                self.recount(name, |counting| counting.maxmatches = kept);
-                Ok(number.into())
-            }
-            Change::BanTime(text) => {
-                let bantime = BanTime::from_number(time(&text)?.secs());
-                self.with_jail(name, |jail, turn| jail.set_bantime(bantime, turn));
-                say(
-                    Level::Info,
-                    Logger::Actions,
-                    format!("  banTime: {bantime}"),
-                );
-                Ok(bantime.number().into())
-            }
-            Change::UseDns(text) => {
-                let (usedns, shown) = usedns(&text);
-                self.engine
-                    .member_mut(name)
-                    .ok_or_else(known)?
-                    .jail
-                    .set_usedns(usedns);
-                self.change_filter(name, |settings| settings.usedns = usedns)?;
-                Ok(shown.into())
-            }
-            Change::PrefRegex(regex) => {
-                self.change_filter(name, |settings| settings.filter.prefregex = Some(regex))?;
-                self.query(name, &protocol::Query::PrefRegex)
-            }
-            Change::AddFailRegex(regexes) => {
-                self.change_filter(name, |settings| {
-                    queries::add(&mut settings.filter.failregex, regexes);
-                })?;
-                self.query(name, &protocol::Query::FailRegex)
-            }
-            Change::AddIgnoreRegex(regexes) => {
-                self.change_filter(name, |settings| {
-                    queries::add(&mut settings.filter.ignoreregex, regexes);
-                })?;
-                self.query(name, &protocol::Query::IgnoreRegex)
-            }
-            Change::DelFailRegex(index) => {
-                let count = self.settings(name)?.filter.failregex.len();
-                let index = place(index, count)?;
-                self.change_filter(name, |settings| {
-                    drop(settings.filter.failregex.remove(index));
-                })?;
-                self.query(name, &protocol::Query::FailRegex)
-            }
-            Change::DelIgnoreRegex(index) => {
-                let count = self.settings(name)?.filter.ignoreregex.len();
-                let index = place(index, count)?;
-                self.change_filter(name, |settings| {
-                    drop(settings.filter.ignoreregex.remove(index));
-                })?;
-                self.query(name, &protocol::Query::IgnoreRegex)
-            }
-            Change::DatePattern(pattern) => {
-                self.change_filter(name, |settings| settings.filter.datepattern = Some(pattern))?;
-                self.query(name, &protocol::Query::DatePattern)
-            }
-            Change::LogTimezone(zone) => {
-                let answer = Value::Str(zone.clone());
-                self.change_filter(name, |settings| settings.logtimezone = Some(zone))?;
-                Ok(answer)
-            }
-            Change::MaxLines(number) => {
-                let maxlines = positive(number, "maxlines")? as usize;
-                self.change_filter(name, |settings| settings.filter.maxlines = maxlines)?;
-                Ok(number.into())
-            }
-            Change::AddLogPath { path, tail } => {
-                self.change_logs(name, |settings| queries::add_log(settings, path, tail))?;
-                self.query(name, &protocol::Query::LogPath)
-            }
-            Change::DelLogPath(path) => {
-                self.change_logs(name, |settings| {
-                    settings.logs.retain(|log| log.glob != path);
-                })?;
-                self.query(name, &protocol::Query::LogPath)
-            }
-            Change::LogEncoding(encoding) => {
-                let answer = Value::Str(encoding.clone());
-                self.change_logs(name, |settings| settings.logencoding = encoding)?;
-                Ok(answer)
-            }
-            Change::Attempt { ip, lines } => {
-                let id = FailId::parse(&ip);
-                let counted = self.with_jail(name, |jail, turn| jail.attempt(id, lines, turn));
-                Ok(i64::from(counted.unwrap_or(false)).into())
-            }
-            Change::BanIp(ids) => {
-                let ids: Vec<FailId> = ids.iter().map(|id| FailId::parse(id)).collect();
-                let count = self.with_jail(name, |jail, turn| jail.ban(&ids, turn));
-                Ok(count.unwrap_or(0).into())
-            }
-            Change::UnbanIp { report_absent, ids } => self.unban(name, &ids, report_absent),
-            Change::IgnoreCache(_)
-            | Change::AddJournalMatch(_)
-            | Change::DelJournalMatch(_)
-            | Change::BanTimeExtra(..)
-            | Change::AddAction { .. }
-            | Change::DelAction(_)
-            | Change::Action { .. } => Err(plain(
-                "this is changed in the configuration: edit the jail, then reload it",
-            )),
-        }
-    }
-
-    fn unban(&mut self, name: &str, ids: &[String], report_absent: bool) -> Answer {
-        let (mut count, mut absent) = (0, Vec::new());
-        for text in ids {
-            let id = FailId::parse(text);
-            match self.with_jail(name, |jail, turn| jail.unban(&id, turn)) {
-                Some(0) | None => absent.push(Value::Str(text.clone())),
-                Some(unbanned) => count += unbanned,
-            }
-        }
-        if report_absent && !absent.is_empty() {
-            return Err(value_error(format!(
-                "not banned: {}",
-                Value::List(absent).repr()
-            )));
-        }
-        Ok(count.into())
-    }
-
-    fn recount(&mut self, name: &str, change: impl FnOnce(&mut crate::jail::Counting)) {
-        self.with_jail(name, |jail, turn| {
-            let mut counting = jail.counting();
-            change(&mut counting);
-            jail.set_counting(counting, turn);
-        });
-        let line = self
-            .engine
-            .member(name)
-            .map(|member| member.jail.counting());
-        if let Some(counting) = line {
-            say(
-                Level::Info,
-                Logger::Filter,
-                format!("  maxRetry: {}", counting.maxretry),
-            );
-            say(
-                Level::Info,
-                Logger::Filter,
-                format!("  findtime: {}", counting.findtime.secs()),
-            );
-        }
-    }
-
     /// A jail's statistics line: backend, failures, bans.
     fn statistics(&mut self) -> Value {
         let now = clock::now();
@@ -494,52 +370,4 @@ fn level(text: &str) -> Option<Level> {
         "HEAVYDEBUG" | "5" => Level::HeavyDebug,
         _ => return None,
     })
-}
-
-fn is_true(text: &str) -> bool {
-    matches!(text.to_lowercase().as_str(), "1" | "on" | "true" | "yes")
-}
-
-/// A value that is none of fail2ban's is `no`, and said to be wrong.
-fn usedns(text: &str) -> (UseDns, &'static str) {
-    match text.to_lowercase().as_str() {
-        "yes" | "true" | "1" | "on" => (UseDns::Yes, "yes"),
-        "warn" => (UseDns::Warn, "warn"),
-        "raw" => (UseDns::Raw, "raw"),
-        "no" | "false" | "0" | "off" => (UseDns::No, "no"),
-        _ => {
-            let message = format!("Incorrect value '{text}' specified for usedns. Using safe 'no'");
-            say(Level::Error, Logger::Filter, message);
-            (UseDns::No, "no")
-        }
-    }
-}
-
-fn time(text: &str) -> Result<Span, Exception> {
-    let seconds = duration::seconds(text).map_err(|error| value_error(error.to_string()))?;
-    Ok(Span::from_secs_f64(seconds.as_f64()))
-}
-
-fn positive(number: i64, option: &str) -> Result<u32, Exception> {
-    match u32::try_from(number) {
-        Ok(number) if number > 0 => Ok(number),
-        _ => Err(value_error(format!(
-            "{option}: expected 1 or more, not {number}"
-        ))),
-    }
-}
-
-/// An index as Python takes it: from the end where it is negative.
-fn place(index: i64, count: usize) -> Result<usize, Exception> {
-    let from_end = |back: u64| {
-        usize::try_from(back)
-            .ok()
-            .and_then(|back| count.checked_sub(back))
-    };
-    let place = if index < 0 {
-        from_end(index.unsigned_abs())
-    } else {
-        usize::try_from(index).ok()
-    };
-    place.filter(|place| *place < count).ok_or_else(index_error)
 }

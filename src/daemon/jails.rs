@@ -5,6 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::clock;
+use super::control::plain;
+use super::draft::drafts;
+use super::ending::{Key, Outcome};
 use super::facts;
 use super::journals;
 use super::shared::Numbers;
@@ -18,15 +21,12 @@ use crate::log;
 use crate::model::{
     ActionSettings, Ban, BanTime, JailSettings, Level, Logger, Origin, Record, ServerSettings,
 };
-use crate::protocol::{Exception, Reload, Value};
+use crate::protocol::{Exception, Reload};
 use crate::source::Subscriber;
 use crate::store::{Wanted, Write};
 
 /// How long a jail that starts waits for its bans out of the database.
 pub(super) const RESTORE: Duration = Duration::from_secs(60);
-/// How long the actions of a jail that stops may take over what they are doing.
-const STOP: Duration = Duration::from_secs(20);
-
 /// A running jail's part outside the engine.
 #[derive(Debug)]
 pub(super) struct Running {
@@ -39,6 +39,8 @@ pub(super) struct Running {
     pub(super) followed: Vec<PathBuf>,
     /// Entries of which nothing has been heard yet.
     pub(super) unheard: usize,
+    /// It was added and set up, and is told to start yet.
+    pub(super) started: bool,
     numbers: Arc<Numbers>,
 }
 
@@ -47,6 +49,8 @@ pub(super) struct Running {
 pub(super) struct Acting {
     pub(super) settings: ActionSettings,
     pub(super) worker: Worker,
+    /// It was told to start; one that is added to a jail that runs is told with its first ban.
+    pub(super) started: bool,
     /// What it bans in tells nobody when it loses our rules, and it has a command to look.
     pub(super) silent: bool,
 }
@@ -56,13 +60,14 @@ impl Acting {
         let mut acting = Self {
             settings,
             worker,
+            started: false,
             silent: false,
         };
         acting.look_up_silence();
         acting
     }
 
-    fn look_up_silence(&mut self) {
+    pub(super) fn look_up_silence(&mut self) {
         let check = self.settings.option("actioncheck");
         self.silent = check.is_some_and(|check| !check.trim().is_empty())
             && self.worker.ways().ban != Way::Native(Kind::Nftables);
@@ -109,6 +114,26 @@ impl Daemon {
 
     /// Starts a jail; `false`, with the reason logged, when it cannot be.
     pub(super) fn start_jail(&mut self, settings: JailSettings) -> bool {
+        let name = settings.name.clone();
+        match self.add_jail(settings) {
+            Ok(()) => {
+                if let (Some(running), Some(member)) =
+                    (self.running(&name), self.engine.member(&name))
+                {
+                    say_settings(&running.settings, &member.filter);
+                }
+                self.begin_jail(&name);
+                true
+            }
+            Err(why) => refuse(&name, &why),
+        }
+    }
+
+    /// Makes a jail that does nothing yet.
+    ///
+    /// # Errors
+    /// When it cannot be made; why.
+    pub(super) fn add_jail(&mut self, settings: JailSettings) -> Result<(), String> {
         let name: Arc<str> = settings.name.as_str().into();
         let backend = backend_name(&settings.backend);
         say(
@@ -126,37 +151,13 @@ impl Daemon {
             Logger::Jail,
             format!("Initiated '{backend}' backend"),
         );
-        if backend == "systemd"
-            && let Err(why) = journals::wanted(&settings)
-        {
-            return refuse(&name, &why);
+        if backend == "systemd" {
+            journals::wanted(&settings)?;
         }
-        let year = self.year();
-        let filter = match Filter::for_jail(&settings, &self.surroundings.zone, year) {
-            Ok(filter) => filter,
-            Err(error) => return refuse(&name, &error.to_string()),
-        };
-        let jail = match Jail::new(&settings) {
-            Ok(jail) => jail,
-            Err(error) => return refuse(&name, &error.to_string()),
-        };
-        if settings.filter.failregex.is_empty() {
-            say(
-                Level::Warning,
-                Logger::Jail,
-                format!("[{name}] has no failregex: nothing will ever be found"),
-            );
-        }
-        say_settings(&settings, &filter);
-        let wants_history = jail.wants_history();
+        let filter = Filter::for_jail(&settings, &self.surroundings.zone, self.year())
+            .map_err(|error| error.to_string())?;
+        let jail = Jail::new(&settings).map_err(|error| error.to_string())?;
         self.engine.add(jail, filter);
-        self.keeper.write(Write::Jail {
-            name: Arc::clone(&name),
-            enabled: true,
-        });
-        if wants_history {
-            self.read_history();
-        }
         let numbers = Arc::new(Numbers::new(
             Arc::clone(&name),
             self.keeper.asker(),
@@ -169,29 +170,62 @@ impl Daemon {
             .collect();
         let subscriber = Subscriber(self.next_subscriber);
         self.next_subscriber += 1;
-        let followed = settings
-            .logs
-            .iter()
-            .map(|log| PathBuf::from(&log.glob))
-            .collect();
-        let running = Running {
-            name: Arc::clone(&name),
-            // A journal is heard of once, however many log files it stands for.
-            unheard: match backend {
-                "systemd" => 1,
-                _ => settings.logs.len(),
-            },
+        self.jails.push(Running {
+            name,
+            unheard: 0,
             settings,
             actions,
             subscriber,
-            followed,
+            followed: Vec::new(),
+            started: false,
             numbers,
+        });
+        Ok(())
+    }
+
+    /// A jail that is set up begins to watch and to act.
+    pub(super) fn begin_jail(&mut self, name: &str) {
+        let Some(running) = self.running_mut(name) else {
+            return;
         };
-        self.jails.push(running);
+        running.started = true;
+        // A journal is heard of once, however many log files it stands for.
+        running.unheard = match backend_name(&running.settings.backend) {
+            "systemd" => 1,
+            _ => running.settings.logs.len(),
+        };
+        let logs = running.settings.logs.iter();
+        running.followed = logs.map(|log| PathBuf::from(&log.glob)).collect();
+        for action in &mut running.actions {
+            action.started = true;
+        }
+        let name = Arc::clone(&running.name);
+        if running.settings.filter.failregex.is_empty() {
+            say(
+                Level::Warning,
+                Logger::Jail,
+                format!("[{name}] has no failregex: nothing will ever be found"),
+            );
+        }
+        self.keeper.write(Write::Jail {
+            name: Arc::clone(&name),
+            enabled: true,
+        });
+        let member = self.engine.member(&name);
+        if member.is_some_and(|member| member.jail.wants_history()) {
+            self.read_history();
+        }
         self.follow_logs(&name);
         self.with_jail(&name, Jail::start);
         self.act_all(&name, || Job::Start);
-        true
+    }
+
+    pub(super) fn running(&self, name: &str) -> Option<&Running> {
+        self.jails.iter().find(|running| *running.name == *name)
+    }
+
+    pub(super) fn running_mut(&mut self, name: &str) -> Option<&mut Running> {
+        self.jails.iter_mut().find(|running| *running.name == *name)
     }
 
     /// A jail that starts has its logs: it is up, and its bans come back.
@@ -210,7 +244,7 @@ impl Daemon {
     }
 
     /// An action's worker; its thread begins with its first job.
-    fn spawn_action(
+    pub(super) fn spawn_action(
         &self,
         jail: &Arc<str>,
         settings: ActionSettings,
@@ -330,7 +364,8 @@ impl Daemon {
         }
     }
 
-    /// Stops a jail: its bans leave the firewall and stay in the database.
+    /// Stops a jail: its bans leave the firewall and stay in the database. It is gone at once; its
+    /// actions end in their own time. `false` when there is no such jail.
     pub(super) fn stop_jail(&mut self, name: &str) -> bool {
         let Some(place) = self.jails.iter().position(|running| *running.name == *name) else {
             return false;
@@ -338,57 +373,31 @@ impl Daemon {
         self.unfollow_logs(name);
         self.with_jail(name, Jail::stop);
         let running = self.jails.remove(place);
-        for action in &running.actions {
-            action.worker.send(Job::Stop);
-        }
-        for action in &running.actions {
-            if !action.worker.stop(STOP) {
-                let message = format!(
-                    "[{name}] {}: did not stop in {} s; what it was doing was ended",
-                    action.settings.name,
-                    STOP.as_secs()
-                );
-                say(Level::Error, Logger::Actions, message);
-            }
-        }
         self.engine.remove(name);
-        self.keeper.write(Write::Jail {
-            name: running.name,
-            enabled: false,
-        });
-        say(Level::Info, Logger::Jail, format!("Jail '{name}' stopped"));
+        let key = Key {
+            jail: running.name,
+            action: None,
+        };
+        self.end(key, running.actions);
         true
     }
 
-    /// All jails stop, their actions side by side.
+    /// All jails stop, side by side.
     pub(super) fn stop_all(&mut self) {
-        let names: Vec<Arc<str>> = self
-            .jails
-            .iter()
-            .map(|running| Arc::clone(&running.name))
-            .collect();
-        for name in &names {
-            self.unfollow_logs(name);
-            self.with_jail(name, Jail::stop);
-            self.act_all(name, || Job::Stop);
-        }
-        for name in &names {
-            // Its bans are gone and its actions are stopping: this waits for them.
-            self.stop_jail(name);
+        for name in self.names() {
+            self.stop_jail(&name);
         }
     }
 
-    /// Reads the configuration again. What cannot be read changes nothing.
-    ///
-    /// # Errors
-    /// As fail2ban tells its client.
-    pub(super) fn reload(&mut self, reload: &Reload) -> Result<Value, Exception> {
+    /// Reads the configuration again. What cannot be read changes nothing; jails that are to stop
+    /// have ended before their successors start.
+    pub(super) fn reload(&mut self, reload: &Reload) -> Outcome {
         let jail = reload.jail.as_deref();
         if reload.if_exists
             && let Some(jail) = jail
             && self.engine.member(jail).is_none()
         {
-            return Ok("OK".into());
+            return Outcome::Now(Ok("OK".into()));
         }
         say(
             Level::Info,
@@ -398,42 +407,78 @@ impl Daemon {
                 None => "Reload all jails".to_owned(),
             },
         );
-        let loaded = self.read_configuration(jail).map_err(|complaint| {
-            say_complaint(&complaint);
-            say(
-                Level::Error,
-                Logger::Server,
-                "Nothing was reloaded; all goes on as it was",
-            );
-            Exception::builtin("Exception", vec![complaint.to_string().into()])
-        })?;
-        loaded.complaints.iter().for_each(say_complaint);
-        self.drop_jails(&loaded, reload);
+        let wanted = match self.wanted(reload) {
+            Ok(wanted) => wanted,
+            Err(exception) => {
+                say(
+                    Level::Error,
+                    Logger::Server,
+                    "Nothing was reloaded; all goes on as it was",
+                );
+                return Outcome::Now(Err(exception));
+            }
+        };
+        self.drop_jails(&wanted, reload);
         if jail.is_none() {
-            self.change_server(loaded.server.clone());
+            if let Some(server) = wanted.server.clone() {
+                self.change_server(server);
+            }
             self.resolver.clear();
         }
-        for settings in loaded.jails {
+        let names = wanted.jails.iter();
+        let on = names
+            .flat_map(|settings| self.endings.of(&settings.name))
+            .chain(self.endings.jails().map(|jail| Key {
+                jail: Arc::clone(jail),
+                action: None,
+            }));
+        Outcome::When(
+            on.collect(),
+            Box::new(move |daemon| daemon.reload_into(wanted)),
+        )
+    }
+
+    /// The second half: what was to end has ended.
+    fn reload_into(&mut self, wanted: Target) -> Outcome {
+        for settings in wanted.jails {
             let name = settings.name.clone();
             if self.engine.member(&name).is_some() {
                 self.reload_jail(settings);
-            } else {
-                self.start_jail(settings);
+            } else if self.start_jail(settings) {
                 self.finish_start(&name);
             }
         }
         say(Level::Info, Logger::Server, "Reload finished.");
-        Ok("OK".into())
+        Outcome::Now(Ok("OK".into()))
+    }
+
+    /// What is to run: as the configuration says; as the client's commands say where the server was
+    /// started without a configuration, or knows nothing of the jail.
+    fn wanted(&self, reload: &Reload) -> Result<Target, Exception> {
+        let by_stream = || drafts(&reload.stream).map(Target::from);
+        if self.fed && !reload.stream.is_empty() {
+            return by_stream();
+        }
+        match self.read_configuration(reload.jail.as_deref()) {
+            Ok(loaded) => {
+                loaded.complaints.iter().for_each(say_complaint);
+                Ok(Target {
+                    jails: loaded.jails,
+                    dropped: loaded.dropped,
+                    server: Some(loaded.server),
+                })
+            }
+            Err(_) if reload.jail.is_some() && !reload.stream.is_empty() => by_stream(),
+            Err(complaint) => {
+                say_complaint(&complaint);
+                Err(plain(complaint.to_string()))
+            }
+        }
     }
 
     /// Unbans and stops what is to be unbanned, restarted, or is not in the configuration any more.
-    fn drop_jails(&mut self, loaded: &Loaded, reload: &Reload) {
-        let all: Vec<Arc<str>> = self
-            .jails
-            .iter()
-            .map(|running| Arc::clone(&running.name))
-            .collect();
-        for name in all {
+    fn drop_jails(&mut self, wanted: &Target, reload: &Reload) {
+        for name in self.names() {
             let named = reload.jail.as_deref().is_none_or(|jail| jail == &*name);
             if !named {
                 continue;
@@ -441,12 +486,11 @@ impl Daemon {
             if reload.unban {
                 self.with_jail(&name, Jail::unban_all);
             }
-            let settings = loaded.jails.iter().find(|settings| *settings.name == *name);
+            let settings = wanted.jails.iter().find(|settings| *settings.name == *name);
             // A jail with a mistake in it goes on as it was until the mistake is mended.
-            let mistaken = loaded.dropped.iter().any(|dropped| **dropped == *name);
+            let mistaken = wanted.dropped.iter().any(|dropped| **dropped == *name);
             let other_backend = settings.is_some_and(|settings| {
-                let running = self.jails.iter().find(|running| running.name == name);
-                running.is_some_and(|running| {
+                self.running(&name).is_some_and(|running| {
                     backend_name(&running.settings.backend) != backend_name(&settings.backend)
                 })
             });
@@ -522,6 +566,15 @@ impl Daemon {
         );
     }
 
+    /// One action of a jail ends.
+    pub(super) fn end_action(&mut self, jail: &Arc<str>, acting: Acting) {
+        let key = Key {
+            jail: Arc::clone(jail),
+            action: Some(acting.settings.name.as_str().into()),
+        };
+        self.end(key, vec![acting]);
+    }
+
     fn reload_actions(&mut self, place: usize, wanted: &[ActionSettings]) {
         let name = Arc::clone(&self.jails[place].name);
         let numbers = Arc::clone(&self.jails[place].numbers);
@@ -542,9 +595,11 @@ impl Daemon {
                     actions.push(acting);
                 }
                 None => {
-                    let Some(acting) = self.spawn_action(&name, settings.clone(), &numbers) else {
+                    let Some(mut acting) = self.spawn_action(&name, settings.clone(), &numbers)
+                    else {
                         continue;
                     };
+                    acting.started = true;
                     acting.worker.send(Job::Start);
                     if let Some(member) = self.engine.member(&name) {
                         for ban in member.jail.bans().all() {
@@ -555,10 +610,28 @@ impl Daemon {
                 }
             }
         }
-        for acting in old {
-            acting.worker.stop(STOP);
-        }
         self.jails[place].actions = actions;
+        for acting in old {
+            self.end_action(&name, acting);
+        }
+    }
+}
+
+/// What a reload is to come to.
+struct Target {
+    jails: Vec<JailSettings>,
+    /// Jails with a mistake in them, which go on as they were.
+    dropped: Vec<String>,
+    server: Option<ServerSettings>,
+}
+
+impl From<Vec<JailSettings>> for Target {
+    fn from(jails: Vec<JailSettings>) -> Self {
+        Self {
+            jails,
+            dropped: Vec::new(),
+            server: None,
+        }
     }
 }
 

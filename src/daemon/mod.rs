@@ -4,8 +4,11 @@
 //! workers and clients feed it and never touch the state. [`jails`] come and go, [`logs`] and [`journals`] feed them,
 //! [`control`] and [`queries`] answer clients; the database has its thread in [`keeper`].
 
+mod changes;
 pub mod clock;
 mod control;
+mod draft;
+mod ending;
 mod facts;
 mod inbox;
 mod jails;
@@ -66,6 +69,8 @@ pub struct Start {
     pub attached: Option<UnixStream>,
     /// What is said there.
     pub ready: &'static str,
+    /// No jail is read from the configuration: whoever started us sends them (`--async`).
+    pub fed: bool,
     /// `TZ`, `PATH`, `NOTIFY_SOCKET` and `WATCHDOG_USEC`, as the environment has them.
     pub tz: Option<String>,
     pub path: Option<String>,
@@ -151,7 +156,9 @@ pub fn run(start: Start) -> Result<(), StartError> {
         say(Level::Notice, Logger::Server, message);
     }
     say(Level::Info, Logger::Observer, "Observer start...");
-    loaded.complaints.iter().for_each(say_complaint);
+    if !start.fed {
+        loaded.complaints.iter().for_each(say_complaint);
+    }
 
     let (outlet, inbox) = Inbox::new();
     let store = open_store(&settings);
@@ -186,19 +193,21 @@ pub fn run(start: Start) -> Result<(), StartError> {
         watcher,
         log: log.clone(),
         outlet,
+        fed: start.fed,
         notifier: Notifier::new(
             start.notify_socket.as_deref(),
             start.watchdog_usec.as_deref(),
         ),
     });
-    for jail in loaded.jails {
+    let jails = if start.fed { Vec::new() } else { loaded.jails };
+    for jail in jails {
         daemon.start_jail(jail);
     }
     daemon.hear_of_logs(&inbox, clock::now() + FIRST_LOOK);
     for name in daemon.names() {
         daemon.finish_start(&name);
     }
-    if daemon.jails.is_empty() {
+    if daemon.jails.is_empty() && !start.fed {
         let message = "no jail runs: nothing is watched; enable one in jail.local, then reload";
         say(Level::Warning, Logger::Server, message);
     }
@@ -210,7 +219,7 @@ pub fn run(start: Start) -> Result<(), StartError> {
         let _ = attached.write_all(start.ready.as_bytes());
     }
     daemon.run(&inbox);
-    shut_down(daemon, server);
+    shut_down(daemon, &inbox, server);
     drop(pidfile);
     log.close();
     Ok(())
@@ -287,7 +296,8 @@ fn hand_over(outlet: &inbox::Outlet<Message>, command: Value) -> socket::Answer 
 }
 
 /// Everything ends in fail2ban's order: no more commands, the jails, the database.
-fn shut_down(mut daemon: Daemon, server: Server) {
+fn shut_down(mut daemon: Daemon, inbox: &Inbox<Message>, server: Server) {
+    server.hush();
     daemon.notifier.stopping();
     say(Level::Info, Logger::Server, "Shutdown in progress...");
     say(
@@ -303,9 +313,17 @@ fn shut_down(mut daemon: Daemon, server: Server) {
     say(Level::Info, Logger::Server, "Stopping all jails");
     daemon.write_positions();
     daemon.stop_all();
+    while !daemon.endings.is_empty() {
+        match inbox.next(None) {
+            inbox::Waited::Message(Message::Ended(key)) => daemon.ended(&key),
+            // Whoever asks now is told that the server ends.
+            inbox::Waited::Message(_) | inbox::Waited::Due => {}
+        }
+    }
     if let Some(record) = daemon.keeper.close(CLOSING) {
         crate::log::emit(&record);
     }
+    daemon.endings.farewell();
     drop(server);
     say(Level::Info, Logger::Server, "Exiting Fail2ban");
 }

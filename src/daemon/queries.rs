@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use super::clock;
 use super::control::{plain, unknown_jail};
+use super::draft::{METHODS, no_action};
 use super::jails::backend_name;
 use super::journals;
 use super::socket::Answer;
 use super::state::Daemon;
 use crate::filter::Filter;
 use crate::jail::{Listed, date_time};
-use crate::model::{FailId, JailSettings, LogPath, Origin, Span, UseDns};
+use crate::model::{FailId, JailSettings, Span, UseDns};
 use crate::protocol::{Query, Value};
 
 /// A length of time as Python has it: a whole number where it is one.
@@ -22,20 +23,27 @@ pub(super) fn seconds(span: Span) -> Value {
     }
 }
 
-/// Regular expressions a client adds.
-pub(super) fn add(list: &mut Vec<(String, Origin)>, regexes: Vec<String>) {
-    let origin = || Origin::CommandLine("client".to_owned());
-    list.extend(regexes.into_iter().map(|regex| (regex, origin())));
-}
-
-/// A log a client adds; one that is there already only changes its mode.
-pub(super) fn add_log(settings: &mut JailSettings, glob: String, tail: bool) {
-    settings.logs.retain(|log| log.glob != glob);
-    settings.logs.push(LogPath { glob, tail });
-}
-
 fn pair(name: &str, value: impl Into<Value>) -> Value {
     Value::Tuple(vec![name.into(), value.into()])
+}
+
+/// What every action has, said or not.
+const BUILT_IN: &[(&str, &str)] = &[
+    ("actionban", ""),
+    ("actioncheck", ""),
+    ("actionflush", ""),
+    ("actionreban", ""),
+    ("actionreload", ""),
+    ("actionrepair", ""),
+    ("actionstart", ""),
+    ("actionstop", ""),
+    ("actionunban", ""),
+    ("timeout", "60"),
+];
+
+fn built_in(property: &str) -> Option<&'static str> {
+    let found = BUILT_IN.iter().find(|(name, _)| *name == property);
+    found.map(|(_, value)| *value)
 }
 
 impl Daemon {
@@ -234,8 +242,11 @@ impl Daemon {
             }
             Query::ActionProperty { action, property } => {
                 let settings = self.action(name, action)?;
-                let value = settings.option(property);
-                value.map(Value::from).ok_or_else(|| {
+                let given = settings.option(property);
+                let value = given.or_else(|| built_in(property));
+                let value =
+                    value.map(|text| self::property(property, text).unwrap_or_else(|| text.into()));
+                value.ok_or_else(|| {
                     let message = format!("'CommandAction' object has no attribute '{property}'");
                     crate::protocol::Exception::builtin("AttributeError", vec![message.into()])
                 })?
@@ -247,14 +258,14 @@ impl Daemon {
                     .iter()
                     .map(|(name, _)| name.as_str())
                     .collect();
+                names.extend(BUILT_IN.iter().map(|(name, _)| *name));
                 names.sort_unstable();
+                names.dedup();
                 Value::list(names)
             }
             Query::ActionMethods(action) => {
                 self.action(name, action)?;
-                Value::list([
-                    "ban", "flush", "prolong", "reban", "reload", "start", "stop", "unban",
-                ])
+                Value::list(METHODS.iter().copied())
             }
         })
     }
@@ -266,45 +277,46 @@ impl Daemon {
     ) -> Result<&crate::model::ActionSettings, crate::protocol::Exception> {
         let running = self.jails.iter().find(|running| *running.name == *jail);
         let acting = running.and_then(|running| running.action(action));
-        acting.map(|acting| &acting.settings).ok_or_else(|| {
-            crate::protocol::Exception::builtin(
-                "KeyError",
-                vec![format!("Invalid Action name: {action}").into()],
-            )
-        })
+        acting
+            .map(|acting| &acting.settings)
+            .ok_or_else(|| no_action(action))
     }
 
-    /// Changes what a jail's filter is made of; when the new one does not compile nothing changes.
-    pub(super) fn change_filter(
+    /// A jail's filter made anew; when it does not compile nothing changes.
+    pub(super) fn rebuild_filter(
         &mut self,
         name: &str,
-        change: impl FnOnce(&mut JailSettings),
+        settings: &JailSettings,
     ) -> Result<(), crate::protocol::Exception> {
-        let mut settings = self.settings(name)?.clone();
-        change(&mut settings);
-        let now = jiff::Timestamp::from_microsecond(clock::now().micros()).unwrap_or_default();
-        let year = self.surroundings.zone.time_zone().to_datetime(now).year();
-        let filter = Filter::for_jail(&settings, &self.surroundings.zone, year)
+        let year = self.year();
+        let filter = Filter::for_jail(settings, &self.surroundings.zone, year)
             .map_err(|error| plain(error.to_string()))?;
         if let Some(member) = self.engine.member_mut(name) {
             member.filter = filter;
-        }
-        if let Some(running) = self.jails.iter_mut().find(|running| *running.name == *name) {
-            running.settings = settings;
         }
         Ok(())
     }
 
     /// Changes which logs a jail reads, and how.
-    pub(super) fn change_logs(
+    pub(super) fn relog(
         &mut self,
         name: &str,
-        change: impl FnOnce(&mut JailSettings),
+        settings: JailSettings,
     ) -> Result<(), crate::protocol::Exception> {
-        let running = self.jails.iter_mut().find(|running| *running.name == *name);
-        change(&mut running.ok_or_else(|| unknown_jail(name))?.settings);
-        self.refollow_logs(name);
+        let running = self.running_mut(name).ok_or_else(|| unknown_jail(name))?;
+        running.settings = settings;
+        if running.started {
+            self.refollow_logs(name);
+        }
         Ok(())
+    }
+}
+
+/// A property whose value is not the text it was given as.
+pub(super) fn property(name: &str, value: &str) -> Option<Value> {
+    match name {
+        "timeout" => super::draft::time(value).ok().map(seconds),
+        _ => None,
     }
 }
 

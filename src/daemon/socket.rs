@@ -112,6 +112,11 @@ impl Server {
         Ok((server, stale))
     }
 
+    /// The end has begun: commands are not taken any more, and whoever sends one hears that.
+    pub(super) fn hush(&self) {
+        self.hall.hushed.store(true, Ordering::Release);
+    }
+
     /// Serves from now on; `answer` is called for each command, on its connection's thread.
     ///
     /// # Errors
@@ -192,6 +197,8 @@ struct Hall {
     /// Somebody left, an answer is out, or the end has come.
     changed: Condvar,
     stopping: AtomicBool,
+    /// The end has begun: who asks now is told so.
+    hushed: AtomicBool,
 }
 
 #[derive(Default)]
@@ -227,6 +234,10 @@ impl Hall {
 
     fn is_closed(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
+    }
+
+    fn is_hushed(&self) -> bool {
+        self.is_closed() || self.hushed.load(Ordering::Acquire)
     }
 
     fn close(&self) {
@@ -303,7 +314,7 @@ fn converse(mut stream: UnixStream, answer: &Respond, hall: &Hall) -> io::Result
                 return Ok(());
             }
             let _under_way = Answering::begin(hall);
-            let reply = if hall.is_closed() {
+            let reply = if hall.is_hushed() {
                 Value::list(["SHUTDOWN"])
             } else if allowed {
                 reply(&message, answer)

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::clock;
 use super::control;
+use super::ending::{Endings, Key, Reply};
 use super::facts;
 use super::inbox::{Inbox, Outlet, Ration, Waited};
 use super::jails::{Acting, Running};
@@ -19,7 +20,6 @@ use super::logs::Followed;
 use super::resolver::{self, Resolver};
 use super::shared::Surroundings;
 use super::signals::Asked;
-use super::socket::Answer;
 use super::systemd::Notifier;
 use crate::action::{Disturbance, Event, Job, Report};
 use crate::engine::{Effects, Engine};
@@ -46,7 +46,7 @@ const POSITIONS_EVERY: Span = Span::from_secs(10);
 pub(super) enum Message {
     Source(SourceEvent, Option<Ration>),
     Journal(JournalEvent, Option<Ration>),
-    Command(Value, Box<dyn FnOnce(Answer) + Send>),
+    Command(Value, Reply),
     Asked(Asked),
     Report(Report),
     Resolved(resolver::Answer),
@@ -60,6 +60,8 @@ pub(super) enum Message {
     News(News),
     /// Others have changed the firewall.
     Disturbed(Arc<Disturbance>),
+    /// A jail, or an action of it, has ended.
+    Ended(Key),
 }
 
 /// Everything the daemon's thread owns.
@@ -86,6 +88,9 @@ pub(super) struct Daemon {
     /// The number the next jail is known by to the watcher.
     pub(super) next_subscriber: u32,
     pub(super) stopping: bool,
+    pub(super) endings: Endings,
+    /// Started without a configuration: the client that started it sends the jails.
+    pub(super) fed: bool,
 }
 
 /// What a daemon is made of.
@@ -98,6 +103,7 @@ pub(super) struct Parts {
     pub(super) log: Log,
     pub(super) outlet: Outlet<Message>,
     pub(super) notifier: Notifier,
+    pub(super) fed: bool,
 }
 
 impl Daemon {
@@ -133,6 +139,8 @@ impl Daemon {
             positions_written: clock::now(),
             next_subscriber: 0,
             stopping: false,
+            endings: Endings::default(),
+            fed: parts.fed,
         }
     }
 
@@ -196,15 +204,16 @@ impl Daemon {
         match message {
             Message::Source(event, _ration) => self.source(event),
             Message::Journal(event, _ration) => self.journal(event),
-            Message::Command(command, reply) => control::answer(self, &command, reply),
+            Message::Command(command, reply) => control::answer(self, command, reply),
             Message::Asked(Asked::Stop) => self.stopping = true,
             // What went wrong is in the log that still works.
             Message::Asked(Asked::FlushLogs) => {
                 let _ = self.flush_logs();
             }
             Message::Asked(Asked::Reload) => {
+                let outcome = self.reload(&crate::protocol::Reload::default());
                 // What is wrong has been logged.
-                let _ = self.reload(&crate::protocol::Reload::default());
+                self.settle(outcome, Box::new(drop));
             }
             Message::Report(report) => Self::report(&report),
             Message::Resolved((name, addresses)) => {
@@ -222,6 +231,7 @@ impl Daemon {
                 records.iter().for_each(log::emit);
                 self.with_jail(&jail, |jail, turn| jail.ignore_answer(token, ignored, turn));
             }
+            Message::Ended(key) => self.ended(&key),
             Message::News(News::Log(record)) => log::emit(&record),
             Message::Disturbed(what) => {
                 let actions = self.jails.iter().flat_map(|running| &running.actions);
@@ -319,11 +329,15 @@ impl Daemon {
     }
 
     fn act(&mut self, jail: &str, job: impl Fn() -> Job) {
-        let Some(running) = self.jails.iter().find(|running| *running.name == *jail) else {
+        let Some(running) = self.jails.iter_mut().find(|running| *running.name == *jail) else {
             return;
         };
-        for action in &running.actions {
-            action.worker.send(job());
+        for action in &mut running.actions {
+            let job = job();
+            if matches!(job, Job::Ban(_)) && !std::mem::replace(&mut action.started, true) {
+                action.worker.send(Job::Start);
+            }
+            action.worker.send(job);
         }
         if let Some(member) = self.engine.member_mut(jail) {
             running

@@ -60,6 +60,22 @@ pub struct Ban {
 }
 
 impl Ban {
+    /// A ban of somebody by hand, without a failure.
+    pub fn by_hand(id: FailId, time: Time, bantime: BanTime) -> Self {
+        Self {
+            id,
+            ip: None,
+            time,
+            bantime,
+            count: 1,
+            attempts: 0,
+            lines: Vec::new(),
+            data: Captured::default(),
+            restored: false,
+            own_bantime: false,
+        }
+    }
+
     /// When it ends; `None` for a permanent one.
     pub fn end(&self) -> Option<Time> {
         self.bantime.end(self.time)
