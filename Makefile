@@ -6,6 +6,11 @@ sysconfdir ?= /etc
 unitdir ?= /lib/systemd/system
 bindir = $(prefix)/bin
 docdir = $(prefix)/share/doc/rban
+mandir = $(prefix)/share/man
+bashdir = $(prefix)/share/bash-completion/completions
+zshdir = $(prefix)/share/zsh/vendor-completions
+fishdir = $(prefix)/share/fish/vendor_completions.d
+licences ?= LICENSE-MIT LICENSE-APACHE
 # Where rban looks for its own files, whatever the prefix.
 vendordir = /usr/share/rban
 DESTDIR ?=
@@ -16,7 +21,12 @@ PATHS ?= $(shell . /etc/os-release 2>/dev/null; \
 	case " $$ID $$ID_LIKE " in (*debian*) echo debian;; (*fedora* | *rhel*) echo fedora;; \
 	(*arch*) echo arch;; (*suse*) echo opensuse;; (*) echo common;; esac)
 
+# RBAN_BINARY=FILE packages and installs a binary that is built already.
+ifdef RBAN_BINARY
+binary = $(RBAN_BINARY)
+else
 binary = target/release/rban
+endif
 sources = Cargo.toml Cargo.lock $(shell find src -name '*.rs')
 
 .PHONY: help all demo test check bench install uninstall clean
@@ -27,9 +37,11 @@ help: ## this list
 
 all: $(binary) ## the release binary, target/release/rban
 
+ifndef RBAN_BINARY
 $(binary): $(sources)
 	$(CARGO) build --release --locked
 	@touch $@
+endif
 
 demo: $(binary) ## a real attack on a real sshd, in namespaces of its own; root
 	scripts/need demo
@@ -52,18 +64,27 @@ bench: $(binary) ## lines per second; and bans, side by side with fail2ban; root
 
 install: $(binary) ## DESTDIR, prefix, LINKS=1, PATHS=debian|fedora|arch|opensuse|common
 	install -Dm755 $(binary) $(DESTDIR)$(bindir)/rban
-	if [ '$(LINKS)' = 1 ]; then for name in client server; do \
+	if [ '$(LINKS)' = 1 ]; then for name in client server regex; do \
 		ln -sf rban $(DESTDIR)$(bindir)/fail2ban-$$name || exit 1; done; fi
 	cd config && find . -type f -exec install -Dm644 '{}' '$(DESTDIR)$(vendordir)/{}' ';'
 	ln -sf paths-$(PATHS).conf $(DESTDIR)$(vendordir)/paths-distribution.conf
-	sed 's|/usr/bin/|$(bindir)/|g' systemd/rban.service | \
-		install -Dm644 /dev/stdin $(DESTDIR)$(unitdir)/rban.service
+	for unit in rban.service rban.socket; do \
+		sed 's|/usr/bin/|$(bindir)/|g' systemd/$$unit | \
+		install -Dm644 /dev/stdin $(DESTDIR)$(unitdir)/$$unit || exit 1; done
 	install -Dm644 systemd/rban.logrotate $(DESTDIR)$(sysconfdir)/logrotate.d/rban
-	for file in README.md CHANGELOG.md SECURITY.md LICENSE-MIT LICENSE-APACHE docs/*.md; do \
+	for page in man/*; do \
+		install -Dm644 $$page $(DESTDIR)$(mandir)/man$${page##*.}/$${page#man/} || exit 1; done
+	for pair in bash:$(bashdir)/rban zsh:$(zshdir)/_rban fish:$(fishdir)/rban.fish; do \
+		text=$$($(abspath $(binary)) completion $${pair%%:*}) || continue; \
+		printf '%s\n' "$$text" | install -Dm644 /dev/stdin $(DESTDIR)$${pair#*:} || exit 1; done
+	for file in README.md CHANGELOG.md SECURITY.md $(licences) docs/*.md; do \
 		install -Dm644 $$file $(DESTDIR)$(docdir)/$${file#docs/} || exit 1; done
 
 uninstall: ## removes what install put there
-	rm -f $(DESTDIR)$(bindir)/rban $(DESTDIR)$(unitdir)/rban.service $(DESTDIR)$(sysconfdir)/logrotate.d/rban
+	rm -f $(DESTDIR)$(bindir)/rban $(DESTDIR)$(sysconfdir)/logrotate.d/rban \
+		$(DESTDIR)$(unitdir)/rban.service $(DESTDIR)$(unitdir)/rban.socket \
+		$(DESTDIR)$(bashdir)/rban $(DESTDIR)$(zshdir)/_rban $(DESTDIR)$(fishdir)/rban.fish
+	for page in man/*; do rm -f $(DESTDIR)$(mandir)/man$${page##*.}/$${page#man/}; done
 	for name in client server regex; do link=$(DESTDIR)$(bindir)/fail2ban-$$name; \
 		[ "$$(readlink $$link)" != rban ] || rm -f $$link; done
 	rm -rf $(DESTDIR)$(vendordir) $(DESTDIR)$(docdir)

@@ -279,6 +279,22 @@ mod tests {
     }
 
     #[test]
+    fn every_option_is_on_the_manual_page() {
+        let page = include_str!("../../man/jail.conf.5");
+        let named: Vec<&str> = page
+            .lines()
+            .filter_map(|line| line.strip_prefix(".It Cm "))
+            .flat_map(|names| names.split(" , "))
+            .collect();
+        for known in [SERVER, JAIL, FILTER, ACTION].concat() {
+            assert!(named.contains(&known.name), "jail.conf(5): {}", known.name);
+        }
+        for name in HELPERS {
+            assert!(named.contains(name), "jail.conf(5): {name}");
+        }
+    }
+
+    #[test]
     fn the_nearest_name_is_near() {
         let names = || JAIL.iter().map(|known| known.name);
         assert_eq!(nearest("maxretri", names()), Some("maxretry"));

@@ -26,7 +26,7 @@ mod systemd;
 
 use std::fmt;
 use std::io::Write as _;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -67,6 +67,8 @@ pub struct Start {
     pub inputs: Inputs,
     /// Somebody waits on the other end to hear that we are ready.
     pub attached: Option<UnixStream>,
+    /// The control socket, where systemd holds it for us.
+    pub listener: Option<UnixListener>,
     /// What is said there.
     pub ready: &'static str,
     /// No jail is read from the configuration: whoever started us sends them (`--async`).
@@ -117,7 +119,10 @@ pub fn run(start: Start) -> Result<(), StartError> {
     // What we write is root's business: log lines name users.
     umask(Mode::from_bits_truncate(0o077));
     let settings = loaded.server.clone();
-    let (server, stale) = Server::bind(&settings.socket).map_err(StartError::Socket)?;
+    let (server, stale) = match start.listener {
+        Some(listener) => (Server::inherit(listener, &settings.socket), false),
+        None => Server::bind(&settings.socket).map_err(StartError::Socket)?,
+    };
     let pidfile = PidFile::write(&settings.pidfile)
         .map_err(|error| StartError::PidFile(settings.pidfile.clone(), error))?;
     let zone = Zone::local(start.tz.as_deref());
@@ -310,14 +315,20 @@ fn shut_down(mut daemon: Daemon, inbox: &Inbox<Message>, server: Server) {
         Logger::Observer,
         "Observer stopped, 0 events remaining.",
     );
-    say(Level::Info, Logger::Server, "Stopping all jails");
     daemon.write_positions();
-    daemon.stop_all();
-    while !daemon.endings.is_empty() {
-        match inbox.next(None) {
-            inbox::Waited::Message(Message::Ended(key)) => daemon.ended(&key),
-            // Whoever asks now is told that the server ends.
-            inbox::Waited::Message(_) | inbox::Waited::Due => {}
+    if daemon.leaving {
+        // The bans are in the database and due: whoever starts next takes the rules over.
+        let message = "Leaving all jails' bans in place for the next start";
+        say(Level::Info, Logger::Server, message);
+    } else {
+        say(Level::Info, Logger::Server, "Stopping all jails");
+        daemon.stop_all();
+        while !daemon.endings.is_empty() {
+            match inbox.next(None) {
+                inbox::Waited::Message(Message::Ended(key)) => daemon.ended(&key),
+                // Whoever asks now is told that the server ends.
+                inbox::Waited::Message(_) | inbox::Waited::Due => {}
+            }
         }
     }
     if let Some(record) = daemon.keeper.close(CLOSING) {

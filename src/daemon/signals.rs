@@ -1,15 +1,18 @@
-//! Signals become messages: TERM and INT stop, USR1 reopens the log, HUP reloads.
+//! Signals become messages: TERM and INT stop, USR2 stops and leaves the firewalls as they are, USR1
+//! reopens the log, HUP reloads.
 
 use std::io;
 use std::thread;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     Stop,
+    /// A successor follows at once, and nobody shall get through in between.
+    Leave,
     FlushLogs,
     /// fail2ban dies of HUP in the foreground; see docs/differences.md.
     Reload,
@@ -20,7 +23,7 @@ pub(super) enum Asked {
 /// # Errors
 /// When the handlers cannot be installed.
 pub(super) fn listen(tell: impl Fn(Asked) + Send + 'static) -> io::Result<()> {
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGHUP])?;
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP])?;
     thread::Builder::new()
         .name("signals".into())
         .stack_size(64 * 1024)
@@ -28,6 +31,7 @@ pub(super) fn listen(tell: impl Fn(Asked) + Send + 'static) -> io::Result<()> {
             for signal in signals.forever() {
                 tell(match signal {
                     SIGUSR1 => Asked::FlushLogs,
+                    SIGUSR2 => Asked::Leave,
                     SIGHUP => Asked::Reload,
                     _ => Asked::Stop,
                 });

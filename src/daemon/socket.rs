@@ -15,6 +15,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollTimeout, poll};
 use nix::sys::socket::{Shutdown, getsockopt, shutdown, sockopt::PeerCredentials};
 use nix::unistd::Uid;
@@ -43,8 +44,9 @@ pub(super) type Answer = Result<Value, Exception>;
 pub(super) struct Server {
     listener: UnixListener,
     path: PathBuf,
-    /// Device and inode: whether the file at `path` is still ours.
-    file: (u64, u64),
+    /// Device and inode: whether the file at `path` is still ours. `None`: it is systemd's, which goes
+    /// on listening when we have gone.
+    file: Option<(u64, u64)>,
     hall: Arc<Hall>,
 }
 
@@ -106,7 +108,7 @@ impl Server {
         let server = Self {
             listener,
             path: path.to_owned(),
-            file: identity(path).map_err(failed)?,
+            file: Some(identity(path).map_err(failed)?),
             hall: Arc::default(),
         };
         Ok((server, stale))
@@ -115,6 +117,18 @@ impl Server {
     /// The end has begun: commands are not taken any more, and whoever sends one hears that.
     pub(super) fn hush(&self) {
         self.hall.hushed.store(true, Ordering::Release);
+    }
+
+    /// Takes a socket that already listens at `path` and outlives us.
+    pub(super) fn inherit(listener: UnixListener, path: &Path) -> Self {
+        // No action's shell shall hold it. systemd leaves that to whom it starts.
+        let _ = fcntl(&listener, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC));
+        Self {
+            listener,
+            path: path.to_owned(),
+            file: None,
+            hall: Arc::default(),
+        }
     }
 
     /// Serves from now on; `answer` is called for each command, on its connection's thread.
@@ -147,11 +161,14 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.hall.close();
-        // Wakes the accepting thread, which then ends; that a socket is not connected is no news.
-        let _ = shutdown(self.listener.as_raw_fd(), Shutdown::Both);
-        // The file may be gone, or be a successor's by now.
-        if identity(&self.path).is_ok_and(|file| file == self.file) {
-            let _ = fs::remove_file(&self.path);
+        // An inherited one stays as it is, and who comes now is the next server's to answer.
+        if let Some(ours) = self.file {
+            // Wakes the accepting thread, which then ends; that a socket is not connected is no news.
+            let _ = shutdown(self.listener.as_raw_fd(), Shutdown::Both);
+            // The file may be gone, or be a successor's by now.
+            if identity(&self.path).is_ok_and(|file| file == ours) {
+                let _ = fs::remove_file(&self.path);
+            }
         }
         self.hall.wait_for_answers(LAST_WORDS);
     }

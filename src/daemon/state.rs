@@ -91,6 +91,8 @@ pub(super) struct Daemon {
     pub(super) endings: Endings,
     /// Started without a configuration: the client that started it sends the jails.
     pub(super) fed: bool,
+    /// What stands in the firewalls is left to a successor.
+    pub(super) leaving: bool,
 }
 
 /// What a daemon is made of.
@@ -141,6 +143,7 @@ impl Daemon {
             stopping: false,
             endings: Endings::default(),
             fed: parts.fed,
+            leaving: false,
         }
     }
 
@@ -206,6 +209,7 @@ impl Daemon {
             Message::Journal(event, _ration) => self.journal(event),
             Message::Command(command, reply) => control::answer(self, command, reply),
             Message::Asked(Asked::Stop) => self.stopping = true,
+            Message::Asked(Asked::Leave) => (self.stopping, self.leaving) = (true, true),
             // What went wrong is in the log that still works.
             Message::Asked(Asked::FlushLogs) => {
                 let _ = self.flush_logs();

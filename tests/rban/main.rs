@@ -15,6 +15,7 @@ mod jail;
 mod journal;
 mod lab;
 mod log;
+mod manual;
 mod oracle;
 mod our_samples;
 mod packets;

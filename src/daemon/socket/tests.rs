@@ -398,3 +398,20 @@ fn the_real_client_understands_every_answer() {
         assert!(said.2.contains(err), "{words:?}: {}", said.2);
     }
 }
+
+#[test]
+fn a_socket_of_systemds_is_served_and_listens_on_when_we_have_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let systemds = UnixListener::bind(&path).unwrap();
+    let server = Server::inherit(systemds.try_clone().unwrap(), &path);
+    server.serve(Ok).unwrap();
+    let mut stream = UnixStream::connect(&path).unwrap();
+    let heard = Value::Tuple(vec![0i64.into(), Value::list(["ping"])]);
+    assert_eq!(
+        ask(&mut stream, &pickle::encode(&Value::list(["ping"]))),
+        heard
+    );
+    drop((server, stream));
+    assert!(UnixStream::connect(&path).is_ok());
+}
