@@ -29,11 +29,11 @@ binary = target/release/rban
 endif
 sources = Cargo.toml Cargo.lock $(shell find src -name '*.rs')
 
-.PHONY: help all demo test check bench install uninstall clean
+.PHONY: help all demo test check bench install uninstall deb rpm packages sign repo test-packages clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | \
-	while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | \
+	while IFS='|' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
 
 all: $(binary) ## the release binary, target/release/rban
 
@@ -88,6 +88,25 @@ uninstall: ## removes what install put there
 	for name in client server regex; do link=$(DESTDIR)$(bindir)/fail2ban-$$name; \
 		[ "$$(readlink $$link)" != rban ] || rm -f $$link; done
 	rm -rf $(DESTDIR)$(vendordir) $(DESTDIR)$(docdir)
+
+deb: ## the Debian packages, into dist/; RBAN_BINARY=FILE spares the build
+	scripts/package deb
+
+rpm: ## the RPM packages, into dist/
+	scripts/package rpm
+
+packages: deb rpm ## all packages, their checksums, and what is in them (CycloneDX)
+	scripts/package sbom
+	scripts/package sums
+
+sign: ## signs what is in dist/; KEY=a secret key gpg has
+	scripts/package sign '$(KEY)'
+
+repo: ## signed apt and yum repositories of dist/; KEY=, URL=, YUM_URL=, SUITE=
+	scripts/package repo '$(KEY)'
+
+test-packages: ## packages, roles and modules on booted systems; root, slow
+	tests/packages/run $(ONLY)
 
 clean: ## what the build made
 	$(CARGO) clean
