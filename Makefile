@@ -27,6 +27,8 @@ binary = $(RBAN_BINARY)
 else
 binary = target/release/rban
 endif
+# `man jail.conf` finds jail.conf.5rban, and fail2ban's page of that name has a place beside it.
+page_name = $$(echo $(1) | sed 's/^jail.conf.5$$/&rban/')
 sources = Cargo.toml Cargo.lock $(shell find src -name '*.rs')
 
 .PHONY: help all demo test check bench install uninstall deb rpm packages sign repo test-packages clean
@@ -73,7 +75,7 @@ install: $(binary) ## DESTDIR, prefix, LINKS=1, PATHS=debian|fedora|arch|opensus
 		install -Dm644 /dev/stdin $(DESTDIR)$(unitdir)/$$unit || exit 1; done
 	install -Dm644 systemd/rban.logrotate $(DESTDIR)$(sysconfdir)/logrotate.d/rban
 	for page in man/*; do \
-		install -Dm644 $$page $(DESTDIR)$(mandir)/man$${page##*.}/$${page#man/} || exit 1; done
+		install -Dm644 $$page $(DESTDIR)$(mandir)/man$${page##*.}/$(call page_name,$${page#man/}) || exit 1; done
 	for pair in bash:$(bashdir)/rban zsh:$(zshdir)/_rban fish:$(fishdir)/rban.fish; do \
 		text=$$($(abspath $(binary)) completion $${pair%%:*}) || continue; \
 		printf '%s\n' "$$text" | install -Dm644 /dev/stdin $(DESTDIR)$${pair#*:} || exit 1; done
@@ -84,7 +86,7 @@ uninstall: ## removes what install put there
 	rm -f $(DESTDIR)$(bindir)/rban $(DESTDIR)$(sysconfdir)/logrotate.d/rban \
 		$(DESTDIR)$(unitdir)/rban.service $(DESTDIR)$(unitdir)/rban.socket \
 		$(DESTDIR)$(bashdir)/rban $(DESTDIR)$(zshdir)/_rban $(DESTDIR)$(fishdir)/rban.fish
-	for page in man/*; do rm -f $(DESTDIR)$(mandir)/man$${page##*.}/$${page#man/}; done
+	for page in man/*; do rm -f $(DESTDIR)$(mandir)/man$${page##*.}/$(call page_name,$${page#man/}); done
 	for name in client server regex; do link=$(DESTDIR)$(bindir)/fail2ban-$$name; \
 		[ "$$(readlink $$link)" != rban ] || rm -f $$link; done
 	rm -rf $(DESTDIR)$(vendordir) $(DESTDIR)$(docdir)

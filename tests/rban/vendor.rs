@@ -255,7 +255,7 @@ fn make_install_puts_everything_in_its_place() {
         "usr/share/rban/jail.conf",
         "usr/share/rban/paths-distribution.conf",
         "usr/share/doc/rban/differences.md",
-        "usr/share/man/man5/jail.conf.5",
+        "usr/share/man/man5/jail.conf.5rban",
         "usr/share/man/man8/rban-server.8",
         "lib/systemd/system/rban.service",
         "lib/systemd/system/rban.socket",
