@@ -24,6 +24,7 @@ mod protocol;
 mod reference;
 mod samples;
 mod scripts;
+mod shipped_actions;
 mod source;
 mod stock;
 mod store;
