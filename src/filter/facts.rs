@@ -121,7 +121,7 @@ impl Facts {
     pub(super) fn clear(&mut self) {
         self.text.clear();
         self.text.shrink_to(KEPT);
-        self.places.clear();
+        self.places.fill(UNSET);
         self.lists.clear();
     }
 
@@ -152,6 +152,7 @@ impl Facts {
         }
     }
 
+    #[inline]
     pub(super) fn put(&mut self, name: Name, value: &str) {
         self.drop_list(name);
         let start = self.text.len() as u32;

@@ -14,10 +14,21 @@ pub(super) struct Groups {
     alternatives: Vec<(Name, Name)>,
     /// (group, the name it is a part of), by group name.
     parts: Vec<(Name, Name)>,
+    /// Alternatives for which a look at the slots is enough: one slot per name.
+    plain_alternatives: Vec<Alternative>,
     /// The slot of `<F-CONTENT>`.
     content: Option<usize>,
     /// The slots of `<SKIPLINES>`, one after the other.
     skipped: Vec<usize>,
+}
+
+/// A group that stands in for a name.
+#[derive(Clone, Debug)]
+struct Alternative {
+    slot: usize,
+    target: Name,
+    /// The target's own slot, and those of the alternatives before this one.
+    before: Vec<usize>,
 }
 
 impl Groups {
@@ -43,7 +54,32 @@ impl Groups {
         for (name, slot) in regex.groups() {
             groups.plain.push((names.add(name), *slot));
         }
+        groups.plain_alternatives = groups.alternatives_by_slot().unwrap_or_default();
         groups
+    }
+
+    /// `None` if names have several groups, or stand in for stand-ins.
+    fn alternatives_by_slot(&self) -> Option<Vec<Alternative>> {
+        let slot = |name: Name| {
+            let mut slots = self.plain.iter().filter(|(of, _)| *of == name);
+            let first = slots.next();
+            slots.next().is_none().then(|| first.map(|&(_, slot)| slot))
+        };
+        let mut found: Vec<Alternative> = Vec::new();
+        for &(name, target) in &self.alternatives {
+            if self.alternatives.iter().any(|&(other, _)| other == target) {
+                return None;
+            }
+            let earlier = found.iter().filter(|other| other.target == target);
+            let mut before: Vec<usize> = earlier.map(|other| other.slot).collect();
+            before.extend(slot(target)?);
+            found.push(Alternative {
+                slot: slot(name)??,
+                target,
+                before,
+            });
+        }
+        Some(found)
     }
 
     /// Without `<F-CONTENT>`, which is no fact of a prefregex.
@@ -69,6 +105,20 @@ impl Groups {
     pub(super) fn collect(&self, text: &str, slots: &Slots, facts: &mut Facts, own: &mut Facts) {
         if self.alternatives.is_empty() && self.parts.is_empty() {
             return self.collect_plain(text, slots, facts);
+        }
+        if self.parts.is_empty() && !self.plain_alternatives.is_empty() {
+            self.collect_plain(text, slots, facts);
+            let value = |slot| slots.get(slot).and_then(|range| text.get(range));
+            for alternative in &self.plain_alternatives {
+                let is_set = |&slot: &usize| value(slot).is_some_and(|value| !value.is_empty());
+                if is_set(&alternative.slot) && !alternative.before.iter().any(is_set) {
+                    facts.put(
+                        alternative.target,
+                        value(alternative.slot).unwrap_or_default(),
+                    );
+                }
+            }
+            return;
         }
         own.clear();
         self.collect_plain(text, slots, own);

@@ -1,6 +1,7 @@
 //! Judging a line, stage by stage: its date, ignoreregex where that is cheaper, prefregex,
 //! failregex, ignoreregex, the session, who it is about.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::buffer::{Line, Split, Tuple, join, split};
@@ -9,7 +10,7 @@ use super::identity::{Identity, identify};
 use super::session::Merged;
 use super::texts::Covered;
 use super::timing::{Moment, Oddity, When, warnings};
-use super::{Counters, Filter, Helper, Scratch, Verdict};
+use super::{Counters, Filter, Helper, Scratch, Searched, Verdict};
 use crate::date::Found;
 use crate::model::{Captured, FailId, Failure, Level, Logger, MatchedLine, Record, Time};
 
@@ -176,7 +177,7 @@ impl Filter {
             self.capture(index, content);
             if self.maxlines > 1 {
                 self.buffer = found.unmatched;
-                join(&self.buffer, &mut self.scratch.text);
+                join(&self.buffer, self.scratch.searched.new_text());
                 content = false;
             }
             let hit = Hit {
@@ -196,14 +197,13 @@ impl Filter {
     /// Writes what is to be searched; returns the lines of the buffer when there are several.
     fn fill(&mut self, tuple: Tuple<'_>) -> Vec<Arc<Line>> {
         if self.maxlines == 1 {
-            self.scratch.text.clear();
-            tuple.write(&mut self.scratch.text);
+            tuple.write(self.scratch.searched.new_text());
             return Vec::new();
         }
         self.buffer.push(Line::new(tuple));
         let surplus = self.buffer.len().saturating_sub(self.maxlines);
         self.buffer.drain(..surplus);
-        join(&self.buffer, &mut self.scratch.text);
+        join(&self.buffer, self.scratch.searched.new_text());
         self.buffer.clone()
     }
 
@@ -212,14 +212,8 @@ impl Filter {
         let Some((regex, groups)) = &mut self.prefregex else {
             return Some(false);
         };
-        let Scratch {
-            text,
-            content,
-            content_at,
-            pre,
-            ..
-        } = &mut self.scratch;
-        if regex.first(text, pre).is_none() {
+        let Scratch { searched, pre, .. } = &mut self.scratch;
+        if regex.first(searched.text(false), pre).is_none() {
             self.counters.exhausted += u64::from(pre.exhausted());
             return None;
         }
@@ -235,24 +229,19 @@ impl Filter {
             self.buffer = vec![Line::new(Tuple {
                 before: "",
                 date: "",
-                after: &text[range.clone()],
+                after: &searched.text(false)[range.clone()],
             })];
         }
-        content.clear();
-        *content_at = range.start;
-        if range.end + 1 != text.len() || !text.ends_with('\n') {
-            content.push_str(&text[range]);
-            content.push('\n');
-        }
+        searched.narrow(range);
         Some(true)
     }
 
     fn next_match(&mut self, from: usize, content: bool) -> Option<usize> {
-        let mut fail = std::mem::take(&mut self.scratch.fail);
-        let text = self.scratch.searched(content);
-        let found = self.failregex.matches_from(text, from, &mut fail);
+        let Scratch { searched, fail, .. } = &mut self.scratch;
+        let found = self
+            .failregex
+            .matches_from(searched.text(content), from, fail);
         self.counters.exhausted += u64::from(found.is_none() && fail.exhausted());
-        self.scratch.fail = fail;
         found
     }
 
@@ -261,7 +250,7 @@ impl Filter {
         if self.maxlines == 1 {
             return Matched::default();
         }
-        let text = self.scratch.searched(content);
+        let text = self.scratch.searched.text(content);
         let fail = &self.scratch.fail;
         let skipped = self.groups[index].skipped(text, fail);
         let Split { matched, unmatched } = split(lines, text, fail.span(), &skipped);
@@ -284,19 +273,18 @@ impl Filter {
     }
 
     fn is_ignored(&mut self, asked: Asked<'_>) -> bool {
-        let mut ignore = std::mem::take(&mut self.scratch.ignore);
+        let Scratch {
+            searched, ignore, ..
+        } = &mut self.scratch;
         let found = match asked {
-            Asked::Text => self.ignoreregex.first(&self.scratch.text, &mut ignore),
-            Asked::Content => self
-                .ignoreregex
-                .first(self.scratch.searched(true), &mut ignore),
+            Asked::Text => self.ignoreregex.first(searched.text(false), ignore),
+            Asked::Content => self.ignoreregex.first(searched.text(true), ignore),
             Asked::Lines(lines) => {
                 let mut text = String::new();
                 join(lines, &mut text);
-                self.ignoreregex.first(&text, &mut ignore)
+                self.ignoreregex.first(&text, ignore)
             }
         };
-        self.scratch.ignore = ignore;
         if let Some(index) = found {
             self.counters.ignores[index] += 1;
         }
@@ -305,17 +293,19 @@ impl Filter {
 
     /// Notes what prefregex and a failregex captured; where both did, failregex wins.
     fn capture(&mut self, index: usize, content: bool) {
-        let mut facts = std::mem::take(&mut self.scratch.facts);
-        let mut own = std::mem::take(&mut self.scratch.own);
+        let Scratch {
+            searched,
+            pre,
+            fail,
+            facts,
+            own,
+            ..
+        } = &mut self.scratch;
         facts.clear();
-        let scratch = &self.scratch;
         if let Some((_, groups)) = &self.prefregex {
-            groups.collect(&scratch.text, &scratch.pre, &mut facts, &mut own);
+            groups.collect(searched.text(false), pre, facts, own);
         }
-        let text = scratch.searched(content);
-        self.groups[index].collect(text, &scratch.fail, &mut facts, &mut own);
-        self.scratch.facts = facts;
-        self.scratch.own = own;
+        self.groups[index].collect(searched.text(content), fail, facts, own);
     }
 
     /// From a match to a verdict: its session, and who it is about.
@@ -501,15 +491,31 @@ struct Matched {
     unmatched: Vec<Arc<Line>>,
 }
 
-impl Scratch {
-    /// What failregex is asked about: the line, or what prefregex left of it.
-    fn searched(&self, content: bool) -> &str {
+impl Searched {
+    /// The line, or what prefregex left of it.
+    pub(super) fn text(&self, content: bool) -> &str {
         if !content {
-            &self.text
+            &self.line
         } else if self.content.is_empty() {
-            &self.text[self.content_at..]
+            &self.line[self.content_at..]
         } else {
             &self.content
+        }
+    }
+
+    /// Where a new line is to be written.
+    fn new_text(&mut self) -> &mut String {
+        self.line.clear();
+        &mut self.line
+    }
+
+    /// This part of the line is its content.
+    fn narrow(&mut self, range: Range<usize>) {
+        self.content.clear();
+        self.content_at = range.start;
+        if range.end + 1 != self.line.len() || !self.line.ends_with('\n') {
+            self.content.push_str(&self.line[range]);
+            self.content.push('\n');
         }
     }
 }

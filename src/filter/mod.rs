@@ -58,17 +58,23 @@ pub struct Filter {
 /// Memory used anew for each line.
 #[derive(Debug, Default)]
 struct Scratch {
-    /// What is searched: the line without its date, or the last lines, with a final newline.
-    text: String,
-    /// What prefregex left of it (`<F-CONTENT>`), with a final newline; empty while it is the end of
-    /// `text` from `content_at` on, as it nearly always is.
-    content: String,
-    content_at: usize,
+    searched: Searched,
     facts: Facts,
     own: Facts,
     pre: Slots,
     fail: Slots,
     ignore: Slots,
+}
+
+/// What is searched.
+#[derive(Debug, Default)]
+struct Searched {
+    /// The line without its date, or the last lines, with a final newline.
+    line: String,
+    /// What prefregex left of it (`<F-CONTENT>`), with a final newline; empty while it is the end of
+    /// the line from `content_at` on, as it nearly always is.
+    content: String,
+    content_at: usize,
 }
 
 /// Which date detection a filter needs; filters with equal keys can share what was found in a line.

@@ -64,7 +64,8 @@ pub(super) struct Session {
 }
 
 impl Sessions {
-    /// Takes a line's facts into the session they name; [`Self::settle`] must follow.
+    /// Takes a line's facts into the session they name; [`Self::settle`] must follow. What is left
+    /// in `facts` means nothing.
     pub(super) fn merge(&mut self, facts: &mut Facts, matched: Covered<'_>, now: Time) -> Merged {
         let mut gained = facts.is_set(MLFGAINED);
         let forget = facts.is_set(MLFFORGET);
@@ -82,7 +83,7 @@ impl Sessions {
         if known {
             session.follow(facts, gained);
         } else {
-            session.facts.extend(facts);
+            std::mem::swap(&mut session.facts, facts);
         }
         let tried_others = session.users.len() > 1;
         if std::mem::take(&mut session.pending) || tried_others {

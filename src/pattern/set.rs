@@ -88,28 +88,33 @@ impl RegexSet {
         if from > 0 {
             return self.search_from(text, from, slots);
         }
-        let mut automaton = match self.automaton.take() {
-            Some(automaton) => automaton,
-            None => self.automate(),
+        if self.automaton.is_none() {
+            self.automaton = Some(self.automate());
+        }
+        let Some(automaton) = &mut self.automaton else {
+            return None;
         };
-        let program = |index: u32| self.patterns[index as usize].program();
-        let answer = automaton.search(text, slots, program);
-        let found = match answer {
+        let patterns = &self.patterns;
+        let program = |index: u32| patterns[index as usize].program();
+        match automaton.search(text, slots, program) {
             Answer::Unknown => self.search_from(text, 0, slots),
             Answer::Nothing => {
-                slots.prepare(0, 0);
-                self.hard_before(self.patterns.len(), text, slots)
+                slots.leave(&[]);
+                hard_before(&self.patterns, &self.hard, self.patterns.len(), text, slots)
             }
             Answer::Match(index) => {
                 let index = automaton.patterns()[index] as usize;
-                self.hard_before(index, text, slots).or_else(|| {
-                    automaton.leave(slots, self.patterns[index].program());
-                    Some(index)
-                })
+                let automaton = &*automaton;
+                if !self.hard.is_empty()
+                    && let Some(earlier) =
+                        hard_before(&self.patterns, &self.hard, index, text, slots)
+                {
+                    return Some(earlier);
+                }
+                automaton.leave(slots, self.patterns[index].program());
+                Some(index)
             }
-        };
-        self.automaton = Some(automaton);
-        found
+        }
     }
 
     /// Makes the automaton for the patterns it can run, and notes the others.
@@ -125,18 +130,6 @@ impl RegexSet {
             .map(|&index| self.patterns[index as usize].program())
             .collect();
         Automaton::new(soft, &programs)
-    }
-
-    /// The first pattern before this index that the automaton cannot run and that matches.
-    fn hard_before(&self, end: usize, text: &str, slots: &mut Slots) -> Option<usize> {
-        let word = Lead::word(text.as_bytes());
-        let hard = self.hard.iter().map(|&index| index as usize);
-        hard.take_while(|&index| index < end).find(|&index| {
-            let pattern = &self.patterns[index];
-            let leads = pattern.leads();
-            (leads.is_empty() || leads.iter().any(|lead| lead.fits(word)))
-                && pattern.search(text, slots)
-        })
     }
 
     /// Tries one pattern after the other.
@@ -227,6 +220,24 @@ impl RegexSet {
     pub fn iter(&self) -> impl Iterator<Item = &Regex> {
         self.patterns.iter()
     }
+}
+
+/// The first pattern before index `end` that the automaton cannot run and that matches.
+fn hard_before(
+    patterns: &[Regex],
+    hard: &[u32],
+    end: usize,
+    text: &str,
+    slots: &mut Slots,
+) -> Option<usize> {
+    let word = Lead::word(text.as_bytes());
+    let hard = hard.iter().map(|&index| index as usize);
+    hard.take_while(|&index| index < end).find(|&index| {
+        let pattern = &patterns[index];
+        let leads = pattern.leads();
+        (leads.is_empty() || leads.iter().any(|lead| lead.fits(word)))
+            && pattern.search(text, slots)
+    })
 }
 
 impl Texts {

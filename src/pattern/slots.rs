@@ -77,6 +77,14 @@ impl Slots {
         self.exhausted = false;
     }
 
+    /// Takes the groups of a match found elsewhere.
+    pub(super) fn leave(&mut self, values: &[u32]) {
+        self.values.clear();
+        self.values.extend_from_slice(values);
+        self.groups = values.len() / 2;
+        self.exhausted = false;
+    }
+
     /// Gives back what an unusual line needed.
     pub(super) fn release(&mut self) {
         self.stack.clear();

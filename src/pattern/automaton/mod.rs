@@ -34,6 +34,9 @@ const DEAD: Entry = Entry::MAX - 1;
 /// The backtracker has to say.
 const ASK: Entry = Entry::MAX - 2;
 
+/// Registers of a bank: two per group. The stock patterns have up to eleven groups.
+const WIDTH: usize = 32;
+
 /// The bank that holds the match, as far as it is known.
 const MATCH: u8 = 0;
 
@@ -95,9 +98,7 @@ pub(super) struct Automaton {
     /// What `states`, `rows`, `actions` and `ops` take, about.
     bytes: usize,
     unanswered: u32,
-    banks: Vec<u32>,
-    /// Registers of a bank: two per group.
-    width: usize,
+    banks: Vec<[u32; WIDTH]>,
 }
 
 impl Automaton {
@@ -108,7 +109,6 @@ impl Automaton {
 
     /// The automaton for the patterns with these places in a set, whose programs are given.
     pub(super) fn new(patterns: Vec<u32>, programs: &[&Program]) -> Self {
-        let groups = programs.iter().map(|program| program.groups).max();
         let mut automaton = Self {
             patterns: patterns.into(),
             alphabet: Alphabet::new(programs),
@@ -120,7 +120,6 @@ impl Automaton {
             bytes: 0,
             unanswered: 0,
             banks: Vec::new(),
-            width: 2 * groups.unwrap_or(0),
         };
         automaton.begin();
         automaton
@@ -162,9 +161,7 @@ impl Automaton {
 
     /// Leaves the groups of the match just found in the slots.
     pub(super) fn leave(&self, slots: &mut Slots, program: &Program) {
-        slots.prepare(program.slots, program.groups);
-        let width = 2 * program.groups;
-        slots.values[..width].copy_from_slice(&self.banks[..width]);
+        slots.leave(&self.banks[usize::from(MATCH)][..2 * program.groups]);
     }
 
     fn run<'a>(
@@ -269,20 +266,14 @@ impl Automaton {
     /// Does what an action says at a position; returns what is next.
     fn act(&mut self, action: usize, at: usize) -> Entry {
         let Action { ops, next, .. } = &self.actions[action];
-        let width = self.width;
         for op in &self.ops[ops.start as usize..ops.end as usize] {
             match *op {
                 Op::Copy { from, to } => {
-                    let from = usize::from(from) * width;
-                    self.banks
-                        .copy_within(from..from + width, usize::from(to) * width);
+                    self.banks[usize::from(to)] = self.banks[usize::from(from)];
                 }
-                Op::Clear(bank) => {
-                    let start = usize::from(bank) * width;
-                    self.banks[start..start + width].fill(UNSET);
-                }
+                Op::Clear(bank) => self.banks[usize::from(bank)] = [UNSET; WIDTH],
                 Op::Set { bank, slot } => {
-                    self.banks[usize::from(bank) * width + usize::from(slot)] = at as u32;
+                    self.banks[usize::from(bank)][usize::from(slot)] = at as u32;
                 }
             }
         }
@@ -309,9 +300,8 @@ impl Automaton {
         // What stands beyond ASCII is the backtracker's.
         self.table[row as usize + self.alphabet.wide()] = ASK;
         self.bytes += state.bytes() + size_of_val(&key[..]) + size_of::<(Key, Entry)>();
-        let banks = state.banks() * self.width;
-        if self.banks.len() < banks {
-            self.banks.resize(banks, UNSET);
+        if self.banks.len() < state.banks() {
+            self.banks.resize(state.banks(), [UNSET; WIDTH]);
         }
         self.states.push(state);
         self.rows.insert(key, row);

@@ -6,7 +6,7 @@
 //! on the way.
 
 use super::alphabet::{Alphabet, NOTHING};
-use super::{Chain, MATCH, Op};
+use super::{Chain, MATCH, Op, WIDTH};
 use crate::pattern::program::{ClassId, ENDLESS, Inst, Loop, LoopKind, Place, Program, Start};
 
 /// Most ways of a state; beyond, the backtracker is asked.
@@ -142,7 +142,7 @@ pub(super) fn can_run(program: &Program) -> bool {
     loops <= MOST_BITS
         && !program.loops.iter().any(possessive)
         && program.tested.len() <= MOST_BITS
-        && 2 * program.groups <= usize::from(u8::MAX)
+        && 2 * program.groups <= WIDTH
         && program.code.iter().all(|code| fits(&code.inst))
 }
 
@@ -196,7 +196,7 @@ pub(super) fn step<'a>(
         open = 0;
         walk.reached.clear();
     }
-    finish(walk, state, (open, symbol), alphabet, program)
+    finish(walk, (open, symbol), alphabet, program)
 }
 
 /// A way that has come so far in a step.
@@ -539,7 +539,6 @@ impl Spot {
 /// Gives the ways their banks, and says what is to be done on the way.
 fn finish<'a>(
     walk: Walk,
-    state: &State,
     (open, symbol): (u16, usize),
     alphabet: &Alphabet,
     program: impl Fn(u16) -> &'a Program,
@@ -550,33 +549,24 @@ fn finish<'a>(
     if reached.len() > MOST_WAYS {
         return None;
     }
-    let mut banks = Banks::new(state, &reached);
-    let mut copies = Vec::new();
-    let mut sets = Vec::new();
-    let mut add = |bank: u8, reached: &Reached| {
-        match reached.from {
-            Some(from) if from == bank => {}
-            Some(from) => copies.push(Op::Copy { from, to: bank }),
-            None => copies.push(Op::Clear(bank)),
-        }
-        let set = |&slot: &u8| Op::Set { bank, slot };
-        sets.extend(reached.saves.iter().map(set));
-    };
+    let mut ops = Vec::new();
     if let Some(found) = &matched {
-        add(MATCH, found);
+        ops.extend(filled(MATCH, found.from));
+        ops.extend(
+            found
+                .saves
+                .iter()
+                .map(|&slot| Op::Set { bank: MATCH, slot }),
+        );
     }
-    let mut ways = Vec::with_capacity(reached.len());
-    for (index, way) in reached.into_iter().enumerate() {
-        let bank = banks.bank(index);
-        add(bank, &way);
-        ways.push(Way {
-            spot: way.spot,
-            bank,
-        });
-    }
-    copies.extend(sets);
+    let banks = banks(&reached, &mut ops);
+    let ways = reached.into_iter().zip(banks);
+    let ways = ways.map(|(way, bank)| Way {
+        spot: way.spot,
+        bank,
+    });
     let mut next = State {
-        ways,
+        ways: ways.collect(),
         behind: alphabet.behind(symbol),
         first: false,
         open,
@@ -593,7 +583,7 @@ fn finish<'a>(
     let ends = next.ways.is_empty() && next.open == 0;
     Some(Outcome {
         state: (!ends).then_some(next),
-        ops: copies,
+        ops,
         matched: matched.map(|found| found.spot.pattern),
         chain,
     })
@@ -663,38 +653,65 @@ fn looks_behind(program: &Program, pc: u32) -> bool {
     false
 }
 
-/// Which bank each way gets: its own, if it is the one to keep it, or a free one.
-struct Banks {
-    /// For each bank of the state the way that keeps it.
-    kept: Vec<(u8, usize)>,
-    taken: Vec<u8>,
+/// What fills a bank from another, or makes it empty.
+fn filled(to: u8, from: Option<u8>) -> Option<Op> {
+    match from {
+        Some(from) if from == to => None,
+        Some(from) => Some(Op::Copy { from, to }),
+        None => Some(Op::Clear(to)),
+    }
 }
 
-impl Banks {
-    fn new(state: &State, reached: &[Reached]) -> Self {
-        let heir = |bank: u8| {
-            let heirs = || {
-                let all = reached.iter().enumerate();
-                all.filter(move |(_, way)| way.from == Some(bank))
-            };
-            // One that goes round keeps it, so that it comes back to the same state.
-            let (index, _) = heirs().find(|(_, way)| way.stayed).or(heirs().next())?;
-            Some((bank, index))
-        };
-        let kept: Vec<(u8, usize)> = state.ways.iter().filter_map(|way| heir(way.bank)).collect();
-        Self {
-            taken: kept.iter().map(|&(bank, _)| bank).collect(),
-            kept,
+/// The bank of each way, and what is to be done for it. Ways that captured the same share one, until
+/// one of them captures more: then it moves out, unless it is alone.
+fn banks(reached: &[Reached], ops: &mut Vec<Op>) -> Vec<u8> {
+    // Ways of one kind came with the same bank and capture the same now.
+    let mut kinds: Vec<&Reached> = Vec::new();
+    for way in reached {
+        let known = kinds.iter_mut().find(|kind| kind.is_like(way));
+        match known {
+            Some(kind) if way.stayed => *kind = way,
+            Some(_) => {}
+            None => kinds.push(way),
         }
     }
+    // Whose registers stay as they are keeps the bank; else one that goes round, so that it comes
+    // back to the same state; else the first.
+    let keeps = |kind: &Reached| {
+        let rivals = || kinds.iter().filter(|other| other.from == kind.from);
+        let keeper = rivals()
+            .find(|other| other.saves.is_empty())
+            .or(rivals().find(|other| other.stayed))
+            .or(rivals().next());
+        kind.from
+            .filter(|_| keeper.is_some_and(|keeper| keeper.is_like(kind)))
+    };
+    let mut taken: Vec<u8> = kinds.iter().filter_map(|kind| keeps(kind)).collect();
+    let mut given = Vec::with_capacity(kinds.len());
+    for kind in &kinds {
+        let bank = keeps(kind).unwrap_or_else(|| {
+            let free = (MATCH + 1..u8::MAX).find(|bank| !taken.contains(bank));
+            let bank = free.unwrap_or(u8::MAX);
+            taken.push(bank);
+            bank
+        });
+        given.push(bank);
+        ops.extend(filled(bank, kind.from));
+    }
+    // Only when all copies are made, the registers change.
+    for (kind, &bank) in kinds.iter().zip(&given) {
+        ops.extend(kind.saves.iter().map(|&slot| Op::Set { bank, slot }));
+    }
+    let of = |way: &Reached| kinds.iter().position(|kind| kind.is_like(way));
+    reached
+        .iter()
+        .map(|way| of(way).map_or(MATCH, |kind| given[kind]))
+        .collect()
+}
 
-    fn bank(&mut self, index: usize) -> u8 {
-        if let Some(&(bank, _)) = self.kept.iter().find(|&&(_, heir)| heir == index) {
-            return bank;
-        }
-        let free = (MATCH + 1..).find(|bank| !self.taken.contains(bank));
-        let bank = free.unwrap_or(u8::MAX);
-        self.taken.push(bank);
-        bank
+impl Reached {
+    /// The same registers before and after.
+    fn is_like(&self, other: &Self) -> bool {
+        self.from == other.from && self.saves == other.saves
     }
 }
