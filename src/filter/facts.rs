@@ -5,6 +5,7 @@
 //! reported.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::texts::Texts;
 use crate::model::{Captured, Datum};
@@ -13,7 +14,7 @@ use crate::model::{Captured, Datum};
 pub(super) type Name = u16;
 
 /// The names that mean something to the filter, by their place here.
-const KNOWN: [&str; 11] = [
+const KNOWN: [&str; 12] = [
     "cidr",
     "dns",
     "fid",
@@ -25,6 +26,7 @@ const KNOWN: [&str; 11] = [
     "nofail",
     "user",
     "content",
+    "users",
 ];
 
 pub(super) const CIDR: Name = 0;
@@ -39,6 +41,8 @@ pub(super) const NOFAIL: Name = 8;
 pub(super) const USER: Name = 9;
 /// What prefregex leaves for failregex; no fact of a failure.
 pub(super) const CONTENT: Name = 10;
+/// Those tried in a session, where it knows some.
+const USERS: Name = 11;
 
 /// Values no longer used may take up this much before room is made.
 const WASTE: usize = 1024;
@@ -47,21 +51,35 @@ const KEPT: usize = 4096;
 
 /// The names of all groups of a filter.
 #[derive(Clone, Debug)]
-pub(super) struct Names(Vec<Box<str>>);
+pub(super) struct Names {
+    names: Vec<Arc<str>>,
+    /// All of them and that of the session's users, in order.
+    sorted: Vec<Name>,
+}
 
 impl Default for Names {
     fn default() -> Self {
-        Self(KNOWN.iter().map(|&name| name.into()).collect())
+        let mut names = Self {
+            names: Vec::new(),
+            sorted: Vec::new(),
+        };
+        for name in KNOWN {
+            names.add(name);
+        }
+        names
     }
 }
 
 impl Names {
     /// The number of a name, a new one if need be.
     pub(super) fn add(&mut self, name: &str) -> Name {
-        let known = self.0.iter().position(|known| **known == *name);
+        let known = self.names.iter().position(|known| **known == *name);
         let index = known.unwrap_or_else(|| {
-            self.0.push(name.into());
-            self.0.len() - 1
+            self.names.push(name.into());
+            let mut sorted: Vec<Name> = (0..self.names.len() as Name).collect();
+            sorted.sort_by_key(|&name| &self.names[usize::from(name)]);
+            self.sorted = sorted;
+            self.names.len() - 1
         });
         // A pattern's size is limited, so are its groups, and 65,535 names are far beyond.
         Name::try_from(index).unwrap_or(Name::MAX)
@@ -69,21 +87,19 @@ impl Names {
 
     /// The facts as a failure reports them, with the users of its session.
     pub(super) fn captured(&self, facts: &Facts, users: Option<&Texts>) -> Captured {
-        let mut data = Captured::new();
-        for (index, name) in self.0.iter().enumerate() {
-            match facts.get(index as Name) {
-                Some(Fact::Text(text)) => {
-                    data.insert(name.to_string(), Datum::Text(text.to_owned()));
+        let users = users.filter(|users| !users.is_empty());
+        let mut data = Captured::with_capacity(facts.count() + 1);
+        for &name in &self.sorted {
+            let datum = match facts.get(name) {
+                _ if name == USERS && users.is_some() => {
+                    let users = users.into_iter().flat_map(Texts::iter);
+                    Datum::List(users.map(str::to_owned).collect())
                 }
-                Some(Fact::List(list)) => {
-                    data.insert(name.to_string(), Datum::List(list.to_vec()));
-                }
-                None => {}
-            }
-        }
-        if let Some(users) = users.filter(|users| !users.is_empty()) {
-            let users = users.iter().map(str::to_owned).collect();
-            data.insert("users".to_owned(), Datum::List(users));
+                Some(Fact::Text(text)) => Datum::Text(text.to_owned()),
+                Some(Fact::List(list)) => Datum::List(list.to_vec()),
+                None => continue,
+            };
+            data.insert(Arc::clone(&self.names[usize::from(name)]), datum);
         }
         data
     }
@@ -123,6 +139,11 @@ impl Facts {
         self.text.shrink_to(KEPT);
         self.places.fill(UNSET);
         self.lists.clear();
+    }
+
+    fn count(&self) -> usize {
+        let places = self.places.iter().filter(|&&place| place != UNSET);
+        places.count() + self.lists.len()
     }
 
     pub(super) fn get(&self, name: Name) -> Option<Fact<'_>> {
@@ -249,7 +270,8 @@ mod tests {
             ("nofail", NOFAIL),
             ("user", USER),
             ("content", CONTENT),
-            ("of my own", 11),
+            ("users", USERS),
+            ("of my own", 12),
         ] {
             assert_eq!(names.add(name), number, "{name}");
         }

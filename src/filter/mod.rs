@@ -170,7 +170,7 @@ impl Filter {
 
     /// What was searched last: the line without its date, or the last lines, with a final newline.
     pub fn searched(&self) -> &str {
-        &self.scratch.text
+        self.scratch.searched.text(false)
     }
 
     /// The lines kept for regular expressions that span several, oldest first.

@@ -212,6 +212,7 @@ mod tests {
             lines in proptest::collection::vec(line(), 0..5),
             data in proptest::collection::btree_map(any::<String>(), datum(), 0..5),
         ) {
+            let data = data.into_iter().collect();
             let unpacked = Unpacked { ip, lines, data };
             prop_assert_eq!(Details::pack(&unpacked).unpack(), unpacked);
         }

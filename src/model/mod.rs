@@ -3,18 +3,20 @@
 //! Nothing here does IO, reads a clock or decides anything; it parses, prints and compares.
 
 mod address;
+mod captured;
 mod record;
 mod settings;
 mod ticket;
 mod time;
 
 pub use address::{AddressError, FailId, Family, Network};
+pub use captured::{Captured, Datum};
 pub use record::{Level, Logger, Record};
 pub use settings::{
     ActionSettings, BanIncrement, FilterSettings, IgnoreCache, JailSettings, LogPath, Origin,
     PrefixSettings, ServerSettings, UseDns,
 };
-pub use ticket::{Ban, Captured, Datum, Failure, MatchedLine};
+pub use ticket::{Ban, Failure, MatchedLine};
 pub use time::{BanTime, Span, Time};
 
 /// The version of fail2ban whose behaviour is ours, told to clients that ask.

@@ -1,19 +1,6 @@
 //! Failures and bans: fail2ban's tickets.
 
-use std::collections::BTreeMap;
-
-use super::{BanTime, FailId, Network, Time};
-
-/// One value captured by a `<F-…>` tag or a named group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Datum {
-    Text(String),
-    /// A set or tuple of Python's: `users`, `tuple_…`.
-    List(Vec<String>),
-}
-
-/// What the regular expressions captured, by lower-case group name (`user`, `ip4`, `mlfid`, …).
-pub type Captured = BTreeMap<String, Datum>;
+use super::{BanTime, Captured, FailId, Network, Time};
 
 /// A matched log line, with where its date stood: fail2ban's `(before, date, after)`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -481,7 +481,7 @@ fn data(captured: &Captured) -> Map<String, Value> {
     };
     let pairs = captured.iter();
     pairs
-        .map(|(name, datum)| (name.clone(), value(name, datum)))
+        .map(|(name, datum)| (name.to_owned(), value(name, datum)))
         .collect()
 }
 

@@ -96,13 +96,13 @@ impl Printer {
             if matches!(name.as_str(), "content" | "mlfforget") || shown.contains(&name.as_str()) {
                 continue;
             }
-            shown.push(name);
+            shown.push(name.as_str());
             let value = failure.data.get(name);
             let value = value.map_or_else(|| "None".to_owned(), |datum| python::datum(name, datum));
             pairs.push(format!("{}: {value}", python::quoted(name)));
         }
         for (name, datum) in &failure.data {
-            if !shown.contains(&name.as_str()) {
+            if !shown.contains(&name) {
                 let value = python::datum(name, datum);
                 pairs.push(format!("{}: {value}", python::quoted(name)));
             }
