@@ -25,7 +25,7 @@ pub(super) fn quoted(text: &str) -> String {
                 let code = u32::from(c);
                 let _ = match code {
                     0..=0xff => write!(out, r"\x{code:02x}"),
-                    0x10..=0xffff => write!(out, r"\u{code:04x}"),
+                    0x100..=0xffff => write!(out, r"\u{code:04x}"),
                     _ => write!(out, r"\U{code:08x}"),
                 };
             }
