@@ -69,7 +69,7 @@ impl Config<'_> {
         };
         let own = |section: &str| self.jails.own(section, "maxlines").is_some();
         let given = filter.options.contains("maxlines") || own(&spec.name) || own(DEFAULT);
-        self.trial(spec, &read, given).map(Some)
+        self.trial(&read, given).map(Some)
     }
 
     fn tried(&self, spec: &Spec, mut definition: Definition) -> Result<Trial, Complaint> {
@@ -88,39 +88,41 @@ impl Config<'_> {
             }),
             actions: Vec::new(),
         };
-        self.trial(spec, &read, given)
+        self.trial(&read, given)
     }
 
-    fn trial(&self, spec: &Spec, read: &JailRead, given: bool) -> Result<Trial, Complaint> {
+    fn trial(&self, read: &JailRead, given: bool) -> Result<Trial, Complaint> {
         let typer = Typer {
             config: self,
             read,
             warnings: Vec::new(),
         };
         let settings = typer.filter()?;
-        let names = ["logtype", "datepattern"].into_iter();
-        let mut names: Vec<&str> = names
-            .chain(spec.options.iter().map(|(name, _)| &**name))
-            .collect();
-        let mut seen = Vec::new();
-        names.retain(|name| {
-            !seen.contains(name) && {
-                seen.push(name);
-                true
-            }
-        });
-        let real = read.filter.as_ref().map_or_else(Vec::new, |filter| {
-            names
-                .iter()
-                .filter_map(|name| Some(((*name).to_owned(), filter.definition.shown(name)?)))
-                .collect()
-        });
+        let real = read.filter.as_ref().map_or_else(Vec::new, real);
         Ok(Trial {
             settings,
             maxlines_given: given,
             real,
         })
     }
+}
+
+/// What `logtype`, `datepattern` and all arguments are in the end.
+fn real(filter: &FilterRead) -> Vec<(String, String)> {
+    let mut names = vec!["logtype", "datepattern"];
+    for (name, _) in filter.definition.init().iter() {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let value = |name: &str| match filter.options.get(name) {
+        Some(item) => Some(item.text()),
+        None => filter.definition.shown(name),
+    };
+    let pairs = names.into_iter();
+    pairs
+        .filter_map(|name| Some((name.to_owned(), value(name)?)))
+        .collect()
 }
 
 /// A filter's files with its arguments, told whether it reads a journal.

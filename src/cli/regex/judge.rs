@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, ToSocketAddrs as _};
+use std::ops::Range;
 
 use jiff::Timestamp;
 
@@ -48,6 +49,8 @@ pub(super) struct Judge {
     last_date: Option<Time>,
     /// The time of the last line, where it has one.
     time: Option<Time>,
+    /// Where the last line's date stood, and the number of its template.
+    date: Option<(Range<usize>, usize)>,
 }
 
 /// What a regular expression found in a line.
@@ -101,6 +104,7 @@ impl Judge {
             names: HashMap::new(),
             last_date: None,
             time: None,
+            date: None,
         };
         judge.entry_date = judge.iso(now);
         judge
@@ -117,11 +121,13 @@ impl Judge {
                 time: self.moment.now,
             };
             self.time = Some(self.moment.now);
+            self.date = None;
             self.filter
                 .judge_entry(entry, &self.moment, &mut self.found);
         } else {
             let found = self.filter.find_date(line, self.moment.now);
             self.time = self.time_of(found.as_ref().map(|f| (f.cut.is_empty(), f.time)));
+            self.date = found.as_ref().map(|f| (f.cut.clone(), f.template));
             let dated = Dated { line, found };
             self.filter.judge(&dated, &self.moment, &mut self.found);
         }
@@ -149,6 +155,11 @@ impl Judge {
     /// The time of the last line; `None` when it has no date and none is near.
     pub(super) fn time(&self) -> Option<Time> {
         self.time
+    }
+
+    /// Where the last line's date stood, and the number of the template that found it.
+    pub(super) fn date(&self) -> Option<(Range<usize>, usize)> {
+        self.date.clone()
     }
 
     /// What was found in the last line, in the order of the regular expressions.

@@ -2,16 +2,19 @@
 //! log, line by line.
 //!
 //! [`options`] is what may be asked for; [`setup`] reads the filter that [`subject`] finds, [`log`]
-//! opens the log, [`watch`] takes its [`lines`] to the [`judge`]; [`report`], [`out`] and [`json`]
-//! are what is printed. A log is never in memory as a whole.
+//! opens the log, [`watch`] takes its [`lines`] to the [`judge`]; [`report`], [`out`], [`json`],
+//! [`explain`] and [`profile`] are what is printed. A log is never in memory as a whole.
 
 mod debuggex;
+mod explain;
+mod furthest;
 mod json;
 mod judge;
 mod lines;
 mod log;
 mod options;
 mod out;
+mod profile;
 mod python;
 mod report;
 mod setup;

@@ -3,11 +3,13 @@
 use std::io::{BufWriter, Read, Write};
 
 use super::Stop;
+use super::explain::Explainer;
 use super::json::Json;
 use super::judge::{Judge, Way};
 use super::lines::Lines;
 use super::log::Log;
 use super::out::{Form, Printer};
+use super::profile::Profile;
 use super::report::{Report, Written};
 use super::setup::{Tool, Tried};
 use crate::cli::{FAILED, World};
@@ -22,6 +24,7 @@ enum Kind<'o> {
     Report(Box<Report<'o>>),
     Failures(Box<Printer>),
     Json(Json),
+    Explain(Box<Explainer>),
 }
 
 /// Judges a log and prints what is asked for.
@@ -40,6 +43,10 @@ pub(super) fn run(
         level: tool.level,
         zone: tool.zone.clone(),
     };
+    let profile = tool.options.profile.then(|| {
+        let (prefregex, failregex) = tool.compiled(&tried.settings);
+        Profile::new(prefregex, failregex, clock)
+    });
     let judge = Judge::new(tried.filter, way, clock);
     let World {
         input, out, err, ..
@@ -52,6 +59,7 @@ pub(super) fn run(
         out: &mut out,
         err: &mut **err,
         told_cut: false,
+        profile,
     };
     let read = match log {
         Log::File(file, encoding) => watch.lines(Lines::new(file, encoding)),
@@ -69,6 +77,10 @@ fn kind<'o>(tool: &Tool<'o>, settings: &FilterSettings) -> Kind<'o> {
         return Kind::Json(Json::default());
     }
     let (prefregex, failregex) = tool.compiled(settings);
+    if options.explain {
+        let explainer = Explainer::new(prefregex, failregex, tool.zone.clone());
+        return Kind::Explain(Box::new(explainer));
+    }
     if let Some(form) = &options.out {
         let printer = Printer::new(Form::parse(form), prefregex.as_ref(), &failregex);
         return Kind::Failures(Box::new(printer));
@@ -89,6 +101,7 @@ struct Watch<'w, 'o> {
     err: &'w mut dyn Write,
     /// It has been said that a line was cut.
     told_cut: bool,
+    profile: Option<Profile>,
 }
 
 impl Watch<'_, '_> {
@@ -139,6 +152,9 @@ impl Watch<'_, '_> {
                 false => writeln!(out, "{told}"),
             };
         });
+        if let Some(profile) = &mut self.profile {
+            profile.take(self.judge.filter.searched());
+        }
         match &mut self.kind {
             Kind::Report(report) => report.take(line, &mut self.judge, before),
             Kind::Failures(printer) => {
@@ -151,17 +167,25 @@ impl Watch<'_, '_> {
                 }
             }
             Kind::Json(json) => json.line(&mut self.judge, self.out)?,
+            Kind::Explain(explainer) => explainer.line(line, &mut self.judge, self.out)?,
         }
         Ok(())
     }
 
-    fn finish(self, settings: &FilterSettings, (began, ended): (Time, Time)) -> Result<(), Stop> {
-        let Kind::Report(report) = &self.kind else {
-            return Ok(());
-        };
-        let ignoreregex: Vec<&str> = settings.ignoreregex.iter().map(|(r, _)| &**r).collect();
-        let seconds = (ended - began).as_secs_f64();
-        Ok(report.print(&self.judge, &ignoreregex, seconds, self.out)?)
+    fn finish(
+        mut self,
+        settings: &FilterSettings,
+        (began, ended): (Time, Time),
+    ) -> Result<(), Stop> {
+        if let Kind::Report(report) = &self.kind {
+            let ignoreregex: Vec<&str> = settings.ignoreregex.iter().map(|(r, _)| &**r).collect();
+            let seconds = (ended - began).as_secs_f64();
+            report.print(&self.judge, &ignoreregex, seconds, self.out)?;
+        }
+        if let Some(profile) = &mut self.profile {
+            profile.print(self.out)?;
+        }
+        Ok(())
     }
 }
 
