@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::clock;
 use super::control::{plain, unknown_jail};
-use super::draft::{METHODS, amend, no_action, usedns, value_error};
+use super::draft::{METHODS, amend, is_true, no_action, usedns, value_error};
 use super::ending::Outcome;
 use super::jails::say;
 use super::queries;
@@ -30,20 +30,20 @@ impl Daemon {
                 Outcome::When(on, Box::new(then))
             }
             Change::DelAction(action) => {
-                if let Err(exception) = self.delete_action(&jail, action) {
+                if let Err(exception) = self.delete_action(&jail, &action) {
                     return Outcome::Now(Err(exception));
                 }
                 let then = |_: &mut Self| Outcome::Now(Ok(Value::None));
                 Outcome::When(self.endings.of(name), Box::new(then))
             }
-            change => self.change_now(name, change).into(),
+            change => self.change_now(name, &change).into(),
         }
     }
 
-    fn change_now(&mut self, name: &str, change: Change) -> Answer {
+    fn change_now(&mut self, name: &str, change: &Change) -> Answer {
         let mut amended = self.settings(name)?.clone();
-        amend(&mut amended, &change)?;
-        match &change {
+        amend(&mut amended, change)?;
+        match change {
             Change::Idle(idle) => {
                 if let Some(member) = self.engine.member_mut(name) {
                     member.idle = *idle;
@@ -68,7 +68,7 @@ impl Daemon {
             }
             change => self.apply(name, amended, change)?,
         }
-        self.shown(name, &change)
+        self.shown(name, change)
     }
 
     /// Has a jail go by amended settings.
@@ -105,14 +105,14 @@ impl Daemon {
             }
             Change::FindTime(_) => {
                 self.recount(name, |counting| counting.findtime = amended.findtime);
-                self.told(
+                told(
                     Logger::Filter,
                     format!("  findtime: {}", amended.findtime.secs()),
                 );
             }
             Change::MaxRetry(_) => {
                 self.recount(name, |counting| counting.maxretry = amended.maxretry);
-                self.told(Logger::Filter, format!("  maxRetry: {}", amended.maxretry));
+                told(Logger::Filter, format!("  maxRetry: {}", amended.maxretry));
             }
             Change::MaxMatches(_) => {
                 self.recount(name, |counting| counting.maxmatches = amended.maxmatches);
@@ -120,10 +120,10 @@ impl Daemon {
             Change::BanTime(_) => {
                 let bantime = amended.bantime;
                 self.with_jail(name, |jail, turn| jail.set_bantime(bantime, turn));
-                self.told(Logger::Actions, format!("  banTime: {}", bantime.number()));
+                told(Logger::Actions, format!("  banTime: {}", bantime.number()));
             }
             Change::BanTimeExtra(option, text) => {
-                self.told(Logger::Jail, format!("Set banTime.{option} = {text}"));
+                told(Logger::Jail, format!("Set banTime.{option} = {text}"));
                 let increment = &amended.increment;
                 let set = self.with_jail(name, |jail, _| jail.set_increment(increment));
                 if let Some(Err(error)) = set {
@@ -144,10 +144,6 @@ impl Daemon {
         }
         self.keep(name, amended);
         Ok(())
-    }
-
-    fn told(&self, logger: Logger, message: String) {
-        say(Level::Info, logger, message);
     }
 
     fn keep(&mut self, name: &str, settings: JailSettings) {
@@ -202,6 +198,12 @@ impl Daemon {
             Change::UseDns(_) => Query::UseDns,
             Change::FindTime(_) => Query::FindTime,
             Change::BanTime(_) => Query::BanTime,
+            Change::BanTimeExtra(option, text) if option == "increment" => {
+                return Ok(is_true(text).into());
+            }
+            Change::BanTimeExtra(option, text) if option == "overalljails" => {
+                return Ok(text.as_str().into());
+            }
             Change::BanTimeExtra(option, _) => Query::BanTimeExtra(option.clone()),
             Change::DatePattern(_) => Query::DatePattern,
             Change::LogTimezone(_) => Query::LogTimezone,
@@ -254,6 +256,16 @@ impl Daemon {
         let Some(settings) = amended.actions.last().cloned() else {
             return Ok(Value::None);
         };
+        if let Some(path) = &settings.python
+            && !path.exists()
+        {
+            let (number, text) = (2i64.into(), "No such file or directory".into());
+            let file = path.to_string_lossy().into_owned().into();
+            return Err(Exception::builtin(
+                "FileNotFoundError",
+                vec![number, text, file],
+            ));
+        }
         let running = self.running(jail).ok_or_else(|| unknown_jail(jail))?;
         let numbers = Arc::clone(running.numbers());
         let acting = self.spawn_action(jail, settings, &numbers);
@@ -269,10 +281,9 @@ impl Daemon {
         Ok(action.as_str().into())
     }
 
-    fn delete_action(&mut self, jail: &Arc<str>, action: String) -> Result<(), Exception> {
+    fn delete_action(&mut self, jail: &Arc<str>, name: &str) -> Result<(), Exception> {
         let mut amended = self.settings(jail)?.clone();
-        let name = action.clone();
-        amend(&mut amended, &Change::DelAction(action))?;
+        amend(&mut amended, &Change::DelAction(name.to_owned()))?;
         let Some(running) = self.running_mut(jail) else {
             return Ok(());
         };
@@ -323,11 +334,17 @@ impl Daemon {
             }
         }
         if METHODS.contains(&property.as_str()) {
-            return Ok(Value::None);
+            // What fail2ban's methods return.
+            let told = matches!(property.as_str(), "start" | "flush" | "reload");
+            return Ok(if told { true.into() } else { Value::None });
         }
         let value = value.clone().ok_or_else(index_error)?;
         Ok(queries::property(property, &value.to_string()).unwrap_or(value))
     }
+}
+
+fn told(logger: Logger, message: String) {
+    say(Level::Info, logger, message);
 }
 
 fn reload(method: &str, acting: &super::jails::Acting) -> Option<Job> {

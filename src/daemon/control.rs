@@ -254,8 +254,10 @@ impl Daemon {
         let text = value.to_string();
         match global {
             Global::LogLevel => {
-                let level = level(&text)
-                    .ok_or_else(|| value_error(format!("Invalid log level {}", value.repr())))?;
+                let level = level(&text).ok_or_else(|| {
+                    let shown = Value::Str(text.to_uppercase()).repr();
+                    value_error(format!("Invalid log level {shown}"))
+                })?;
                 self.log.set_level(level);
                 self.server.loglevel = level;
             }
@@ -292,6 +294,10 @@ impl Daemon {
                     });
             }
             Global::DbPurgeAge => self.server.dbpurgeage = time(&text)?,
+            Global::Thread if !matches!(value, Value::Dict(_)) => {
+                let message = "'str' object has no attribute 'items'";
+                return Err(Exception::builtin("AttributeError", vec![message.into()]));
+            }
             Global::Thread => {}
         }
         Ok(self.global(global))

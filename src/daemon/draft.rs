@@ -30,7 +30,7 @@ pub(super) fn blank(name: &str, backend: &str) -> JailSettings {
         logencoding: "auto".to_owned(),
         logtimezone: None,
         maxretry: 3,
-        maxmatches: 50,
+        maxmatches: 5,
         findtime: Span::from_secs(600),
         bantime: BanTime::Secs(600),
         increment: BanIncrement {

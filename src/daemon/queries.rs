@@ -9,9 +9,9 @@ use super::jails::backend_name;
 use super::journals;
 use super::socket::Answer;
 use super::state::Daemon;
-use crate::filter::Filter;
+use crate::filter::{Filter, FilterError, Part, Reason};
 use crate::jail::{Listed, date_time};
-use crate::model::{FailId, JailSettings, Span, UseDns};
+use crate::model::{BanIncrement, FailId, JailSettings, Span, UseDns};
 use crate::protocol::{Query, Value};
 
 /// A length of time as Python has it: a whole number where it is one.
@@ -290,7 +290,7 @@ impl Daemon {
     ) -> Result<(), crate::protocol::Exception> {
         let year = self.year();
         let filter = Filter::for_jail(settings, &self.surroundings.zone, year)
-            .map_err(|error| plain(error.to_string()))?;
+            .map_err(|error| plain(in_fail2bans_words(settings, &error)))?;
         if let Some(member) = self.engine.member_mut(name) {
             member.filter = filter;
         }
@@ -309,6 +309,30 @@ impl Daemon {
             self.refollow_logs(name);
         }
         Ok(())
+    }
+}
+
+/// What is wrong with a filter, said as fail2ban says it to its clients.
+fn in_fail2bans_words(settings: &JailSettings, error: &FilterError) -> String {
+    let filter = &settings.filter;
+    let regex = match error.part {
+        Part::Prefregex => filter.prefregex.as_deref(),
+        Part::Failregex(place) => filter.failregex.get(place).map(|(regex, _)| regex.as_str()),
+        Part::Ignoreregex(place) => {
+            let regex = filter.ignoreregex.get(place);
+            regex.map(|(regex, _)| regex.as_str())
+        }
+        Part::Datepattern | Part::Logtimezone => None,
+    };
+    match (&error.reason, regex) {
+        (Reason::NoFailureId(regex), _) => {
+            format!("No failure-id group in {}", Value::str(regex).repr())
+        }
+        (Reason::Pattern(error), Some(regex)) => {
+            let regex = Value::str(regex).repr();
+            format!("Unable to compile regular expression {regex}:\n{error}")
+        }
+        (reason, _) => reason.to_string(),
     }
 }
 
@@ -334,11 +358,20 @@ fn with_times(ban: &Listed<'_>, zone: &jiff::tz::TimeZone) -> String {
     )
 }
 
+fn is_on(increment: &BanIncrement, option: &str) -> bool {
+    match option {
+        "increment" => increment.enabled,
+        _ => increment.overalljails,
+    }
+}
+
 /// `bantime.OPTION` as it stands in the configuration.
 fn extra(settings: &JailSettings, option: &str) -> Answer {
     let increment = &settings.increment;
     let text = |text: &Option<String>| text.clone().map_or(Value::None, Value::Str);
     Ok(match option {
+        // Off and never spoken of are the same here; fail2ban has nothing to show for the latter.
+        "increment" | "overalljails" if !is_on(increment, option) => Value::None,
         "increment" => increment.enabled.into(),
         "factor" => text(&increment.factor),
         "formula" => text(&increment.formula),

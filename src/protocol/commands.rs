@@ -439,8 +439,11 @@ pub const COMMANDS: &[Command] = &[
         "ADDRESS [LINE ...]",
         "count a failure by hand",
         |w| {
+            let missing = "Filter.addAttempt() missing 1 required positional argument: 'ip'";
             Ok(Change::Attempt {
-                ip: w.text()?,
+                ip: w
+                    .optional()
+                    .ok_or_else(|| Exception::builtin("TypeError", vec![missing.into()]))?,
                 lines: w.texts(),
             })
             .map(|c| w.change(c))

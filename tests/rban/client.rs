@@ -23,16 +23,16 @@ use tempfile::TempDir;
 
 use crate::reference;
 
-const REAL_SERVER: &str = "/usr/bin/fail2ban-server";
+pub(crate) const REAL_SERVER: &str = "/usr/bin/fail2ban-server";
 const REAL_CLIENT: &str = "/usr/bin/fail2ban-client";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a client printed and how it ended; times and process numbers are taken out.
 #[derive(Debug, PartialEq, Eq)]
-struct Said {
-    code: i64,
-    out: String,
-    err: String,
+pub(crate) struct Said {
+    pub(crate) code: i64,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Said {
@@ -65,7 +65,7 @@ fn timeless(text: &str) -> String {
 }
 
 /// A copy of the installed configuration with two quiet jails, and a real server on it.
-struct Real {
+pub(crate) struct Real {
     dir: TempDir,
     server: Child,
 }
@@ -81,6 +81,11 @@ impl Drop for Real {
 impl Real {
     /// `None`, with a note, where fail2ban is not installed.
     fn start() -> Option<Self> {
+        Self::start_with(&[REAL_SERVER])
+    }
+
+    /// A server of either kind on a configuration of its own.
+    pub(crate) fn start_with(program: &[&str]) -> Option<Self> {
         if !Path::new(REAL_SERVER).exists() {
             eprintln!("skipped, fail2ban is not installed");
             return None;
@@ -119,7 +124,8 @@ impl Real {
             "[Definition]\nactionstart = true\nactionstop = true\nactionban = true <ip>\nactionunban = true <ip>\n".into());
         write("one.log", String::new());
         write("two.log", String::new());
-        let server = Command::new(REAL_SERVER)
+        let server = Command::new(program[0])
+            .args(&program[1..])
             .args(["-f", "-c", &root.to_string(), "start"])
             // Sets print in the same order each time.
             .env("PYTHONHASHSEED", "0")
@@ -129,6 +135,12 @@ impl Real {
             .spawn()
             .expect("the real server");
         let mut real = Self { dir, server };
+        if program[0] != REAL_SERVER {
+            while !real.path("sock").exists() || real.ask(&Value::list(["ping"])).is_err() {
+                std::thread::yield_now();
+            }
+            return Some(real);
+        }
         let stdout = real.server.stdout.take().expect("its output");
         let mut line = String::new();
         std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line)
@@ -137,20 +149,20 @@ impl Real {
         Some(real)
     }
 
-    fn conf(&self) -> String {
+    pub(crate) fn conf(&self) -> String {
         self.dir.path().display().to_string()
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn ask(&self, command: &Value) -> Result<Value, WireError> {
+    pub(crate) fn ask(&self, command: &Value) -> Result<Value, WireError> {
         Wire::connect(&self.path("sock"), Some(PATIENCE))?.ask(command)
     }
 
     /// Waits until the jail has banned an address: that happens a moment after the command.
-    fn until_banned(&self, ip: &str) {
+    pub(crate) fn until_banned(&self, ip: &str) {
         let question = Value::list(["get", "one", "banned", ip]);
         for _ in 0..600 {
             if self.ask(&question).expect("an answer") == Value::Int(1) {
@@ -165,7 +177,7 @@ impl Real {
 
 /// The real client runs each command in a process of its own, forked from one that has read its
 /// modules: fifty times faster than starting Python for each.
-fn real_client(conf: &str, commands: &[Vec<String>]) -> Vec<Said> {
+pub(crate) fn real_client(conf: &str, commands: &[Vec<String>]) -> Vec<Said> {
     let commands = commands
         .iter()
         .map(|words| Value::list(words.iter().map(String::as_str)));
@@ -212,7 +224,7 @@ fn ours(conf: &str) -> Command {
     command
 }
 
-fn our_client(conf: &str, words: &[String]) -> Said {
+pub(crate) fn our_client(conf: &str, words: &[String]) -> Said {
     let output = ours(conf).args(words).output().expect("our client");
     said(&output)
 }
@@ -248,8 +260,32 @@ foo
 start nope
 stop nope
 add one
+add
+add --all
 add three polling
+add four nonsense
+get three maxretry
+get three maxmatches
+get three findtime
+get three bantime
+get three usedns
+get three ignoreself
+get three logpath
+get three failregex
+get three actions
+get three datepattern
+get three maxlines
+get three logencoding
+set three addfailregex '^three <HOST>$'
+multi-set three addignoreregex ''
+set three addlogpath DIR/one.log head
+set three addaction made
+set three action made actionban 'true <ip>'
+get three action made actionban
+set three banip 192.0.2.77
 start three
+start three
+start
 status three
 stop three
 unban
@@ -331,6 +367,20 @@ get two bantime
 get one bantime.increment
 set one bantime.increment true
 get one bantime.nonsense
+get one bantime.factor
+set one bantime.factor 2
+set one bantime.formula 'ban.Time * 2'
+set one bantime.multipliers '1 2 4'
+set one bantime.multipliers 'x'
+set one bantime.maxtime 1w
+get one bantime.maxtime
+set one bantime.rndtime 5m
+set one bantime.overalljails true
+set one bantime.increment false
+set one bantime.increment
+set allowipv6 auto
+set thread x
+set one deljournalmatch
 get one datepattern
 set one datepattern '%%Y-%%m'
 set one datepattern '^Epoch'
@@ -367,6 +417,11 @@ set one action quiet actionban 'echo <ip>'
 set one action quiet timeout 5
 set one action quiet start
 set one action quiet start {bad
+set one action quiet flush
+set one action quiet reload
+set one action quiet ban '{"aInfo": {"ip": "192.0.2.5"}}'
+set one action quiet nothing
+set one action nope start
 set one action quiet nope
 set one addaction another
 set one addaction another
@@ -416,7 +471,7 @@ status
 stop
 "#;
 
-fn lines(commands: &str, conf: &str) -> Vec<Vec<String>> {
+pub(crate) fn lines(commands: &str, conf: &str) -> Vec<Vec<String>> {
     let commands = commands.replace("DIR", conf);
     commands
         .lines()
@@ -427,7 +482,14 @@ fn lines(commands: &str, conf: &str) -> Vec<Vec<String>> {
 
 /// All that a client says to a server of its own.
 fn story(client: impl Fn(&str, &[Vec<String>]) -> Vec<Said>) -> Option<Vec<(String, Said)>> {
-    let real = Real::start()?;
+    story_of(Real::start()?, client)
+}
+
+/// The same, to the server given.
+pub(crate) fn story_of(
+    real: Real,
+    client: impl Fn(&str, &[Vec<String>]) -> Vec<Said>,
+) -> Option<Vec<(String, Said)>> {
     let conf = real.conf();
     let mut told = Vec::new();
     for commands in [COMMANDS, BANNED] {

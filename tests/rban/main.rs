@@ -5,6 +5,7 @@ mod badinput;
 mod bench;
 mod client;
 mod config_stream;
+mod control;
 mod date;
 mod date_reference;
 mod drivers;

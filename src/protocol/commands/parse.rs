@@ -81,10 +81,12 @@ fn parse_multi_set(words: &[Value]) -> Result<Request, Exception> {
     };
     let jail = jail.to_string();
     let texts = |value: Option<&Value>| -> Result<Vec<String>, Exception> {
-        let items = value
-            .ok_or_else(index_error)?
-            .items()
-            .ok_or_else(|| plain("Invalid command"))?;
+        let value = value.ok_or_else(index_error)?;
+        // Python takes a text for a list of its letters.
+        if let Some(text) = value.as_str() {
+            return Ok(text.chars().map(String::from).collect());
+        }
+        let items = value.items().ok_or_else(|| plain("Invalid command"))?;
         Ok(items.iter().map(ToString::to_string).collect())
     };
     let change = match word.to_string().as_str() {
