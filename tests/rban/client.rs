@@ -482,12 +482,12 @@ pub(crate) fn lines(commands: &str, conf: &str) -> Vec<Vec<String>> {
 
 /// All that a client says to a server of its own.
 fn story(client: impl Fn(&str, &[Vec<String>]) -> Vec<Said>) -> Option<Vec<(String, Said)>> {
-    story_of(Real::start()?, client)
+    story_of(&Real::start()?, client)
 }
 
 /// The same, to the server given.
 pub(crate) fn story_of(
-    real: Real,
+    real: &Real,
     client: impl Fn(&str, &[Vec<String>]) -> Vec<Said>,
 ) -> Option<Vec<(String, Said)>> {
     let conf = real.conf();

@@ -1,8 +1,6 @@
 //! The server against the real fail2ban's: the real client sends the same commands to both, and
 //! what it prints and its exit codes have to be the same, but for what stands in [`DIFFERENT`].
 
-#![expect(clippy::disallowed_methods, reason = "a test drives the real programs")]
-
 use crate::client::{REAL_SERVER, Real, Said, real_client, story_of};
 
 const OURS: &[&str] = &[env!("CARGO_BIN_EXE_rban"), "server"];
@@ -54,9 +52,9 @@ fn the_real_client_hears_the_same_from_both_servers() {
     let Some(theirs) = Real::start_with(&[REAL_SERVER]) else {
         return;
     };
-    let theirs = story_of(theirs, real_client).expect("a story");
+    let theirs = story_of(&theirs, real_client).expect("a story");
     let ours = Real::start_with(OURS).expect("our server");
-    let ours = story_of(ours, real_client).expect("a story");
+    let ours = story_of(&ours, real_client).expect("a story");
     assert_eq!(ours.len(), theirs.len());
     assert!(ours.len() >= 120, "only {} commands", ours.len());
     let same = |said: &Said| Said {
