@@ -2,10 +2,9 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::AsFd as _;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
-use listenfd::ListenFd;
 use rban::cli::{self, Next, Options, World};
 use rban::daemon::{self, Start};
 use rban::date::Zone;
@@ -65,13 +64,13 @@ fn serve(options: &Options, inputs: rban::config::Inputs, environment: &[(String
     let start = Start {
         inputs,
         attached,
-        listener: socket_of_systemd(),
         ready: cli::READY,
         fed: options.fed,
         tz: owned("TZ"),
         path: owned("PATH"),
         notify_socket: owned("NOTIFY_SOCKET"),
         watchdog_usec: owned("WATCHDOG_USEC"),
+        listen_fdnames: owned("LISTEN_FDNAMES"),
     };
     match daemon::run(start) {
         Ok(()) => 0,
@@ -95,11 +94,6 @@ fn serve(options: &Options, inputs: rban::config::Inputs, environment: &[(String
             cli::FAILED
         }
     }
-}
-
-/// The control socket, where `rban.socket` holds it; a socket that cannot be had is made anew.
-fn socket_of_systemd() -> Option<UnixListener> {
-    ListenFd::from_env().take_unix_listener(0).ok()?
 }
 
 /// Leaves the terminal and session we were started from; standard input is the line back.

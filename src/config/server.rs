@@ -43,6 +43,8 @@ impl ServerRead {
             logtarget: reader.text("logtarget"),
             syslogsocket: reader.text("syslogsocket"),
             socket: PathBuf::from(reader.text("socket")),
+            socketgroup: Some(reader.text("socketgroup")).filter(|group| !group.is_empty()),
+            socketmode: reader.with("socketmode", None, mode),
             pidfile: PathBuf::from(reader.text("pidfile")),
             allowipv6: match reader.text("allowipv6") {
                 auto if auto.eq_ignore_ascii_case("auto") => None,
@@ -162,6 +164,17 @@ impl Reader<'_> {
             );
             0
         })
+    }
+}
+
+/// An octal mode that leaves the owner in; nothing is none.
+fn mode(text: &str) -> Result<Option<u32>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if mode <= 0o777 && mode & 0o600 == 0o600 => Ok(Some(mode)),
+        _ => Err("expected an octal mode such as 0700 or 0770".into()),
     }
 }
 

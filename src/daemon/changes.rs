@@ -60,6 +60,12 @@ impl Daemon {
                 let count = self.with_jail(name, |jail, turn| jail.ban(&ids, turn));
                 return Ok(count.unwrap_or(0).into());
             }
+            Change::BanFor { time, ids } => {
+                let bantime = BanTime::from_number(super::draft::time(time)?.secs());
+                let ids: Vec<FailId> = ids.iter().map(|id| FailId::parse(id)).collect();
+                let count = self.with_jail(name, |jail, turn| jail.ban_for(&ids, bantime, turn));
+                return Ok(count.unwrap_or(0).into());
+            }
             Change::UnbanIp { report_absent, ids } => {
                 return self.unban(name, ids, *report_absent);
             }
@@ -137,6 +143,7 @@ impl Daemon {
             Change::Idle(_)
             | Change::Attempt { .. }
             | Change::BanIp(_)
+            | Change::BanFor { .. }
             | Change::UnbanIp { .. }
             | Change::AddAction { .. }
             | Change::DelAction(_)
@@ -213,6 +220,7 @@ impl Daemon {
             Change::Idle(_)
             | Change::Attempt { .. }
             | Change::BanIp(_)
+            | Change::BanFor { .. }
             | Change::UnbanIp { .. }
             | Change::AddAction { .. }
             | Change::DelAction(_)

@@ -131,6 +131,8 @@ impl Daemon {
             Request::JailStatus { jail, flavor } => self.jail_status(&jail, &flavor),
             Request::AllStatus { flavor } => self.all_status(&flavor),
             Request::Statistics => Ok(self.statistics()),
+            Request::Report(None) => Ok(self.report_all()),
+            Request::Report(Some(jail)) => self.report_jail(&jail),
             Request::Unban(Unban::All) => {
                 let names = self.names();
                 let count: usize = names

@@ -169,7 +169,11 @@ pub(super) fn amend(settings: &mut JailSettings, change: &Change) -> Result<(), 
                 }
             }
         }
-        Change::Idle(_) | Change::Attempt { .. } | Change::BanIp(_) | Change::UnbanIp { .. } => {}
+        Change::Idle(_)
+        | Change::Attempt { .. }
+        | Change::BanIp(_)
+        | Change::BanFor { .. }
+        | Change::UnbanIp { .. } => {}
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Jails coming, changing and going: what belongs to each outside the engine.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +42,8 @@ pub(super) struct Running {
     pub(super) unheard: usize,
     /// It was added and set up, and is told to start yet.
     pub(super) started: bool,
+    /// Logs it waits for, by path or pattern, and why.
+    pub(super) waits: BTreeMap<PathBuf, String>,
     numbers: Arc<Numbers>,
 }
 
@@ -125,7 +128,11 @@ impl Daemon {
                 self.begin_jail(&name);
                 true
             }
-            Err(why) => refuse(&name, &why),
+            Err(why) => {
+                let told = refuse(&name, &why);
+                self.failed.insert(name, why);
+                told
+            }
         }
     }
 
@@ -134,6 +141,7 @@ impl Daemon {
     /// # Errors
     /// When it cannot be made; why.
     pub(super) fn add_jail(&mut self, settings: JailSettings) -> Result<(), String> {
+        self.failed.remove(&settings.name);
         let name: Arc<str> = settings.name.as_str().into();
         let backend = backend_name(&settings.backend);
         say(
@@ -178,6 +186,7 @@ impl Daemon {
             subscriber,
             followed: Vec::new(),
             started: false,
+            waits: BTreeMap::new(),
             numbers,
         });
         Ok(())
@@ -440,6 +449,15 @@ impl Daemon {
 
     /// The second half: what was to end has ended.
     fn reload_into(&mut self, wanted: Target) -> Outcome {
+        let jails = &self.jails;
+        self.failed.retain(|name, _| {
+            wanted.dropped.contains(name) && !jails.iter().any(|running| *running.name == **name)
+        });
+        for name in &wanted.dropped {
+            if self.running(name).is_none() {
+                self.note_dropped(name);
+            }
+        }
         for settings in wanted.jails {
             let name = settings.name.clone();
             if self.engine.member(&name).is_some() {
@@ -450,6 +468,12 @@ impl Daemon {
         }
         say(Level::Info, Logger::Server, "Reload finished.");
         Outcome::Now(Ok("OK".into()))
+    }
+
+    /// A jail whose configuration has a mistake in it is not there.
+    pub(super) fn note_dropped(&mut self, name: &str) {
+        let why = "its configuration has a mistake in it; the log, and -t, tell which";
+        self.failed.insert(name.to_owned(), why.to_owned());
     }
 
     /// What is to run: as the configuration says; as the client's commands say where the server was

@@ -9,7 +9,7 @@ use super::jails::{backend_name, say};
 use super::state::{Daemon, Message};
 use crate::date::{Detector, Zone};
 use crate::engine::Feed;
-use crate::model::{JailSettings, Level, Logger};
+use crate::model::{JailSettings, Level, Logger, Time};
 use crate::source::{
     Audience, Date, Encoding, LogId, Position, Rotation, Sink, SourceEvent, Subscriber,
     Subscription, Watcher,
@@ -22,6 +22,8 @@ pub(super) struct Followed {
     pub(super) path: Arc<Path>,
     readers: Vec<Reader>,
     position: Position,
+    /// When its last line came.
+    pub(super) last_line: Option<Time>,
     /// The position has moved since it was written to the database.
     pub(super) unwritten: bool,
     /// Bytes that made no sense, and lines that were too long, have been spoken of.
@@ -186,6 +188,7 @@ impl Daemon {
         // What is followed already keeps its place.
         self.follow_logs(name);
         if let Some(running) = self.jails.iter_mut().find(|running| *running.name == *name) {
+            running.waits.retain(|path, _| wanted.contains(path));
             running.followed = wanted;
         }
     }
@@ -227,6 +230,41 @@ impl Daemon {
         names
     }
 
+    /// Jails wait for a log, or for something to match a pattern.
+    fn wait_for(&mut self, audience: &[Subscriber], path: &Path, why: &str) {
+        for running in &mut self.jails {
+            if audience.contains(&running.subscriber) {
+                running.waits.insert(path.to_owned(), why.to_owned());
+            }
+        }
+    }
+
+    /// A log is there: nobody waits for it, nor for the patterns it may match.
+    fn wait_no_more(&mut self, audience: &[Subscriber], path: &Path) {
+        for running in &mut self.jails {
+            if audience.contains(&running.subscriber) {
+                running.waits.retain(|waited, _| {
+                    let waited = waited.to_string_lossy();
+                    let fixed = waited.split(['*', '?', '[']).next().unwrap_or_default();
+                    let is_pattern = fixed.len() < waited.len();
+                    *waited != *path.to_string_lossy()
+                        && !(is_pattern && path.to_string_lossy().starts_with(fixed))
+                });
+            }
+        }
+    }
+
+    /// The files a jail reads now, with the time of the last line of each.
+    pub(super) fn read_files(&self, jail: &str) -> Vec<(String, Option<Time>)> {
+        let reads = |followed: &&Followed| followed.readers.iter().any(|r| *r.jail == *jail);
+        let files = self.files.values().filter(reads);
+        let mut files: Vec<(String, Option<Time>)> = files
+            .map(|followed| (followed.path.display().to_string(), followed.last_line))
+            .collect();
+        files.sort();
+        files
+    }
+
     /// Something happened to a log.
     pub(super) fn source(&mut self, event: SourceEvent) {
         match event {
@@ -262,6 +300,7 @@ impl Daemon {
                 say(Level::Info, Logger::Filter, message);
             }
             SourceEvent::Missing { path, to, .. } => {
+                self.wait_for(&to, &path, "it is not there");
                 for jail in self.jails_of(&to) {
                     let message = format!(
                         "[{jail}] {} is not there; the jail waits for it",
@@ -273,6 +312,7 @@ impl Daemon {
             SourceEvent::Failed {
                 path, error, to, ..
             } => {
+                self.wait_for(&to, &path, &format!("it cannot be read: {error}"));
                 for jail in self.jails_of(&to) {
                     let message = format!(
                         "[{jail}] {} cannot be read: {error}; the jail waits for it",
@@ -282,6 +322,7 @@ impl Daemon {
                 }
             }
             SourceEvent::Recovered { path, to, .. } => {
+                self.wait_no_more(&to, &path);
                 for jail in self.jails_of(&to) {
                     let message = format!("[{jail}] {} is read again", path.display());
                     say(Level::Notice, Logger::Filter, message);
@@ -299,6 +340,7 @@ impl Daemon {
                 pattern,
                 subscriber,
             } => {
+                self.wait_for(&[subscriber], &pattern, "nothing matches it");
                 for jail in self.jails_of(&[subscriber]) {
                     let message = format!(
                         "[{jail}] nothing matches {} yet; the jail waits for it",
@@ -326,6 +368,7 @@ impl Daemon {
         );
         say(Level::Info, Logger::Filter, message);
         self.jails_of(to);
+        self.wait_no_more(to, &path);
         let named: Vec<(Subscriber, Arc<str>)> = to
             .iter()
             .filter_map(|subscriber| {
@@ -340,6 +383,7 @@ impl Daemon {
             path,
             readers: Vec::new(),
             position,
+            last_line: None,
             unwritten: false,
             said_invalid: false,
             said_cut: false,
@@ -368,6 +412,7 @@ impl Daemon {
             return;
         };
         followed.position = chunk.position();
+        followed.last_line = Some(now);
         followed.unwritten = true;
         let feeds: Vec<Feed> = followed
             .readers

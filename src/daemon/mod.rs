@@ -17,6 +17,7 @@ mod keeper;
 mod logs;
 mod pidfile;
 mod queries;
+mod report;
 mod resolver;
 mod shared;
 mod signals;
@@ -26,7 +27,7 @@ mod systemd;
 
 use std::fmt;
 use std::io::Write as _;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -67,8 +68,6 @@ pub struct Start {
     pub inputs: Inputs,
     /// Somebody waits on the other end to hear that we are ready.
     pub attached: Option<UnixStream>,
-    /// The control socket, where systemd holds it for us.
-    pub listener: Option<UnixListener>,
     /// What is said there.
     pub ready: &'static str,
     /// No jail is read from the configuration: whoever started us sends them (`--async`).
@@ -78,6 +77,8 @@ pub struct Start {
     pub path: Option<String>,
     pub notify_socket: Option<String>,
     pub watchdog_usec: Option<String>,
+    /// `LISTEN_FDNAMES`: what systemd calls the sockets it hands over.
+    pub listen_fdnames: Option<String>,
 }
 
 /// Why the daemon did not start.
@@ -119,10 +120,12 @@ pub fn run(start: Start) -> Result<(), StartError> {
     // What we write is root's business: log lines name users.
     umask(Mode::from_bits_truncate(0o077));
     let settings = loaded.server.clone();
-    let (server, stale) = match start.listener {
-        Some(listener) => (Server::inherit(listener, &settings.socket), false),
-        None => Server::bind(&settings.socket).map_err(StartError::Socket)?,
+    let opening = socket::Opening {
+        inherited: socket::inherited(start.listen_fdnames.as_deref()),
+        group: settings.socketgroup.clone(),
+        mode: settings.socketmode,
     };
+    let (server, stale) = Server::bind(&settings.socket, opening).map_err(StartError::Socket)?;
     let pidfile = PidFile::write(&settings.pidfile)
         .map_err(|error| StartError::PidFile(settings.pidfile.clone(), error))?;
     let zone = Zone::local(start.tz.as_deref());
@@ -207,6 +210,9 @@ pub fn run(start: Start) -> Result<(), StartError> {
     let jails = if start.fed { Vec::new() } else { loaded.jails };
     for jail in jails {
         daemon.start_jail(jail);
+    }
+    for name in loaded.dropped.iter().filter(|_| !start.fed) {
+        daemon.note_dropped(name);
     }
     daemon.hear_of_logs(&inbox, clock::now() + FIRST_LOOK);
     for name in daemon.names() {

@@ -1,7 +1,8 @@
 //! The control socket: connections in, requests on, answers back.
 //!
 //! Each connection has a thread of its own for as long as it lasts, so a slow or silent client holds
-//! up nobody. Only root and the daemon's own user are listened to; the kernel says who it is.
+//! up nobody. Root and the daemon's own user may do everything; anyone else the socket's group and
+//! mode let in may look. The kernel says who it is.
 
 use std::fmt;
 use std::fs;
@@ -18,14 +19,16 @@ use std::time::{Duration, Instant};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollTimeout, poll};
 use nix::sys::socket::{Shutdown, getsockopt, shutdown, sockopt::PeerCredentials};
-use nix::unistd::Uid;
+use nix::unistd::{Group, Uid};
 
 use super::clock;
 use crate::protocol::frame::{CLOSE, END, Splitter};
-use crate::protocol::{Exception, Value, pickle};
+use crate::protocol::{self, Exception, Value, pickle};
 
 /// Clients at a time; more wait in the kernel's queue until one has gone.
 const CLIENTS: usize = 128;
+/// Places for those who may only look, so that they can never take all of them.
+const LOOKERS: usize = 64;
 /// How long a client may take over one message, and over taking an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a client may be silent while others wait for its place.
@@ -66,6 +69,42 @@ pub enum BindError {
     /// Something that is no socket is there; it is left alone.
     NoSocket(PathBuf),
     Io(PathBuf, io::Error),
+    /// `socketgroup` names no group.
+    NoGroup(String),
+}
+
+/// How a socket is to be had.
+#[derive(Debug, Default)]
+pub(super) struct Opening {
+    /// systemd's, which is there already; see [`inherited`].
+    pub(super) inherited: Option<UnixListener>,
+    pub(super) group: Option<String>,
+    /// `None`: [`MODE`], or [`GROUP_MODE`] with a group.
+    pub(super) mode: Option<u32>,
+}
+
+/// Mode of the socket, as fail2ban's umask makes it.
+const MODE: u32 = 0o700;
+/// With a group that may look.
+const GROUP_MODE: u32 = 0o770;
+
+/// The listener systemd hands over, where it started us by a socket: the one named `fail2ban`, else
+/// the first. `names` is `LISTEN_FDNAMES`; what is no listening stream socket is left alone.
+pub(super) fn inherited(names: Option<&str>) -> Option<UnixListener> {
+    let mut given = listenfd::ListenFd::from_env();
+    let named = names
+        .unwrap_or_default()
+        .split(':')
+        .position(|name| name == "fail2ban");
+    let listener = given
+        .take_unix_listener(named.unwrap_or(0))
+        .ok()
+        .flatten()?;
+    // Programs we start have no use for it, and ours blocks.
+    let kept = fcntl(&listener, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC));
+    kept.ok()?;
+    listener.set_nonblocking(false).ok()?;
+    Some(listener)
 }
 
 impl fmt::Display for BindError {
@@ -82,29 +121,58 @@ impl fmt::Display for BindError {
                 "{} is there and is no socket; move it away, or give another socket with -s",
                 path.display()
             ),
+            Self::NoGroup(group) => write!(
+                f,
+                "there is no group '{group}' for socketgroup; create it, or take the option out"
+            ),
             Self::Io(path, error) => write!(f, "cannot listen on {}: {error}", path.display()),
         }
     }
 }
 
 impl Server {
-    /// Listens on `path`, mode 0700. A socket file nobody listens on is replaced; the second value
-    /// tells that it was.
+    /// Listens on `path`, mode 0700 unless told otherwise. A socket file nobody listens on is
+    /// replaced; the second value tells that it was.
     ///
     /// # Errors
     /// When another server listens there, when what is there is no socket, or when the file cannot
     /// be made.
-    pub(super) fn bind(path: &Path) -> Result<(Self, bool), BindError> {
+    pub(super) fn bind(path: &Path, opening: Opening) -> Result<(Self, bool), BindError> {
+        if let Some(listener) = opening.inherited {
+            let server = Self {
+                listener,
+                path: path.to_owned(),
+                file: None,
+                hall: Arc::default(),
+            };
+            return Ok((server, false));
+        }
         let failed = |error| BindError::Io(path.to_owned(), error);
-        if let Some(folder) = path.parent() {
+        if let Some(folder) = path.parent()
+            && !folder.is_dir()
+        {
             fs::create_dir_all(folder).map_err(failed)?;
+            if opening.group.is_some() {
+                // The group has to come through to the socket.
+                let mode = fs::Permissions::from_mode(0o711);
+                fs::set_permissions(folder, mode).map_err(failed)?;
+            }
         }
         let stale = is_stale(path)?;
         if stale {
             fs::remove_file(path).map_err(failed)?;
         }
         let listener = UnixListener::bind(path).map_err(failed)?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(failed)?;
+        let mode = opening.mode.unwrap_or(match opening.group {
+            Some(_) => GROUP_MODE,
+            None => MODE,
+        });
+        if let Some(name) = opening.group {
+            let group = Group::from_name(&name).ok().flatten();
+            let group = group.ok_or(BindError::NoGroup(name))?;
+            std::os::unix::fs::chown(path, None, Some(group.gid.as_raw())).map_err(failed)?;
+        }
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(failed)?;
         let server = Self {
             listener,
             path: path.to_owned(),
@@ -117,18 +185,6 @@ impl Server {
     /// The end has begun: commands are not taken any more, and whoever sends one hears that.
     pub(super) fn hush(&self) {
         self.hall.hushed.store(true, Ordering::Release);
-    }
-
-    /// Takes a socket that already listens at `path` and outlives us.
-    pub(super) fn inherit(listener: UnixListener, path: &Path) -> Self {
-        // No action's shell shall hold it. systemd leaves that to whom it starts.
-        let _ = fcntl(&listener, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC));
-        Self {
-            listener,
-            path: path.to_owned(),
-            file: None,
-            hall: Arc::default(),
-        }
     }
 
     /// Serves from now on; `answer` is called for each command, on its connection's thread.
@@ -221,6 +277,8 @@ struct Hall {
 #[derive(Default)]
 struct Crowd {
     clients: usize,
+    /// Those of them who may only look.
+    lookers: usize,
     /// Commands that are being carried out or whose answer is being written.
     answers: usize,
 }
@@ -284,6 +342,27 @@ impl Drop for Place {
     }
 }
 
+/// A place of one who may only look.
+struct Looker<'h>(&'h Hall);
+
+impl<'h> Looker<'h> {
+    /// `None` when there are enough of them.
+    fn enter(hall: &'h Hall) -> Option<Self> {
+        let mut crowd = hall.crowd();
+        if crowd.lookers >= LOOKERS {
+            return None;
+        }
+        crowd.lookers += 1;
+        Some(Self(hall))
+    }
+}
+
+impl Drop for Looker<'_> {
+    fn drop(&mut self) {
+        self.0.crowd().lookers -= 1;
+    }
+}
+
 /// An answer under way.
 struct Answering<'h>(&'h Hall);
 
@@ -319,8 +398,19 @@ fn welcome(stream: UnixStream, place: Place, answer: &Arc<Respond>) {
 /// One connection from beginning to end.
 fn converse(mut stream: UnixStream, answer: &Respond, hall: &Hall) -> io::Result<()> {
     let peer = getsockopt(&stream.as_fd(), PeerCredentials).map_err(io::Error::from)?;
-    let allowed = peer.uid() == 0 || peer.uid() == Uid::effective().as_raw();
+    let may = if peer.uid() == 0 || peer.uid() == Uid::effective().as_raw() {
+        May::Everything
+    } else {
+        May::Look
+    };
     stream.set_write_timeout(Some(PATIENCE))?;
+    let _place = match may {
+        May::Everything => None,
+        May::Look => match Looker::enter(hall) {
+            Some(place) => Some(place),
+            None => return send(&mut stream, &Value::str("ERROR: too many clients")),
+        },
+    };
     let mut splitter = Splitter::default();
     let mut buffer = vec![0; 8 * 1024];
     let mut begun: Option<Instant> = None;
@@ -333,11 +423,8 @@ fn converse(mut stream: UnixStream, answer: &Respond, hall: &Hall) -> io::Result
             let _under_way = Answering::begin(hall);
             let reply = if hall.is_hushed() {
                 Value::list(["SHUTDOWN"])
-            } else if allowed {
-                reply(&message, answer)
             } else {
-                let denied = "only root may control this server";
-                failure(Exception::builtin("PermissionError", vec![denied.into()]))
+                reply(&message, may, answer)
             };
             send(&mut stream, &reply)?;
         }
@@ -379,14 +466,30 @@ fn send(stream: &mut UnixStream, reply: &Value) -> io::Result<()> {
 }
 
 /// The reply to one message; one that cannot be read is answered by bare text, as fail2ban does.
-fn reply(message: &[u8], answer: &Respond) -> Value {
+fn reply(message: &[u8], may: May, answer: &Respond) -> Value {
     match pickle::decode(message) {
+        Ok(command) if may == May::Look && !only_looks(&command) => {
+            let denied = "only root may change anything here, or see what actions are made of";
+            failure(Exception::builtin("PermissionError", vec![denied.into()]))
+        }
         Ok(command) => match answer(command) {
             Ok(value) => Value::Tuple(vec![0i64.into(), value]),
             Err(exception) => failure(exception),
         },
         Err(error) => Value::Str(format!("ERROR: {error}")),
     }
+}
+
+/// What a client may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum May {
+    Everything,
+    Look,
+}
+
+/// A command that makes no sense does nothing either, and is told so.
+fn only_looks(command: &Value) -> bool {
+    protocol::parse(command).map_or(true, |request| request.only_looks())
 }
 
 fn failure(exception: Exception) -> Value {

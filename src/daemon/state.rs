@@ -3,7 +3,7 @@
 //! It owns the engine and everything outside that belongs to a jail. Whatever takes time (a script,
 //! a name server, the disk) is another thread's work and comes back as a message.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,6 +89,8 @@ pub(super) struct Daemon {
     pub(super) next_subscriber: u32,
     pub(super) stopping: bool,
     pub(super) endings: Endings,
+    /// Jails that are configured and could not be started, with the reason.
+    pub(super) failed: BTreeMap<String, String>,
     /// Started without a configuration: the client that started it sends the jails.
     pub(super) fed: bool,
     /// What stands in the firewalls is left to a successor.
@@ -142,6 +144,7 @@ impl Daemon {
             next_subscriber: 0,
             stopping: false,
             endings: Endings::default(),
+            failed: BTreeMap::new(),
             fed: parts.fed,
             leaving: false,
         }

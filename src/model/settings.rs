@@ -41,6 +41,10 @@ pub struct ServerSettings {
     pub logtarget: String,
     pub syslogsocket: String,
     pub socket: PathBuf,
+    /// A group whose members may look, and change nothing.
+    pub socketgroup: Option<String>,
+    /// The socket's mode; `None` is 0700, and 0770 with a group.
+    pub socketmode: Option<u32>,
     pub pidfile: PathBuf,
     /// `None` is `auto`.
     pub allowipv6: Option<bool>,

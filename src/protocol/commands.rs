@@ -170,6 +170,9 @@ pub const COMMANDS: &[Command] = &[
             })
         },
     ),
+    row(Basic, "rban-report", "[JAIL]", "", |w| {
+        Ok(Request::Report(w.optional()))
+    }),
     row(Basic, "sleep", "SECONDS", "", sleep),
     row(Basic, "server-status", "", "", |_| {
         Ok(Request::ServerStatus)
@@ -452,6 +455,19 @@ pub const COMMANDS: &[Command] = &[
     row(SetJail, "banip", "ADDRESS ...", "ban by hand", |w| {
         Ok(Change::BanIp(w.texts())).map(|c| w.change(c))
     }),
+    row(
+        SetJail,
+        "banfor",
+        "TIME ADDRESS ...",
+        "ban by hand for a time of its own (rban only)",
+        |w| {
+            let change = Change::BanFor {
+                time: w.text()?,
+                ids: w.texts(),
+            };
+            Ok(w.change(change))
+        },
+    ),
     row(
         SetJail,
         "unbanip",

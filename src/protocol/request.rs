@@ -26,6 +26,8 @@ pub enum Request {
         flavor: String,
     },
     Statistics,
+    /// Ours: how the server and every jail is, for `rban status`.
+    Report(Option<String>),
     Add {
         jail: String,
         backend: String,
@@ -44,6 +46,39 @@ pub enum Request {
     Set(String, Change),
     /// `multi-set`: several regular expressions, or several properties of an action.
     MultiSet(String, Vec<Change>),
+}
+
+impl Request {
+    /// Whether it only looks: what those may ask who may not change anything. What an action is
+    /// made of is not for them, since it may hold a password.
+    pub const fn only_looks(&self) -> bool {
+        match self {
+            Self::Ping
+            | Self::Version
+            | Self::Echo(_)
+            | Self::ServerStatus
+            | Self::Status
+            | Self::JailStatus { .. }
+            | Self::AllStatus { .. }
+            | Self::Statistics
+            | Self::Banned(_)
+            | Self::Report(_)
+            | Self::GetGlobal(_) => true,
+            Self::Get(_, query) => !matches!(query, Query::ActionProperty { .. }),
+            Self::Sleep(_)
+            | Self::ConfigError(_)
+            | Self::FlushLogs
+            | Self::Add { .. }
+            | Self::Start(_)
+            | Self::Stop(_)
+            | Self::Reload(_)
+            | Self::ServerStream(_)
+            | Self::Unban(_)
+            | Self::SetGlobal(..)
+            | Self::Set(..)
+            | Self::MultiSet(..) => false,
+        }
+    }
 }
 
 /// What to stop.
@@ -160,6 +195,11 @@ pub enum Change {
         lines: Vec<String>,
     },
     BanIp(Vec<String>),
+    /// Ours: a ban with a length of its own.
+    BanFor {
+        time: String,
+        ids: Vec<String>,
+    },
     UnbanIp {
         report_absent: bool,
         ids: Vec<String>,

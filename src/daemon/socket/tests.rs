@@ -22,7 +22,7 @@ fn hear(stream: &mut UnixStream) -> Value {
 
 fn serving(folder: &Path) -> (Server, PathBuf) {
     let path = folder.join("run/rban.sock");
-    let (server, stale) = Server::bind(&path).unwrap();
+    let (server, stale) = Server::bind(&path, Opening::default()).unwrap();
     assert!(!stale);
     server
         .serve(|command| Ok(Value::Tuple(vec!["heard".into(), command])))
@@ -87,11 +87,14 @@ fn a_silent_client_holds_up_nobody() {
 fn a_second_server_is_refused_and_a_stale_socket_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let (server, path) = serving(folder.path());
-    assert!(matches!(Server::bind(&path), Err(BindError::Taken(_))));
+    assert!(matches!(
+        Server::bind(&path, Opening::default()),
+        Err(BindError::Taken(_))
+    ));
     drop(server);
     assert!(!path.exists(), "the socket goes with its server");
     drop(UnixListener::bind(&path).unwrap());
-    let (server, stale) = Server::bind(&path).unwrap();
+    let (server, stale) = Server::bind(&path, Opening::default()).unwrap();
     assert!(stale, "a file nobody listens on is replaced");
     assert_eq!(
         fs::metadata(&path).unwrap().permissions().mode() & 0o777,
@@ -104,7 +107,7 @@ fn a_second_server_is_refused_and_a_stale_socket_replaced() {
 fn a_server_that_stops_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sock");
-    let (server, _) = Server::bind(&path).unwrap();
+    let (server, _) = Server::bind(&path, Opening::default()).unwrap();
     let (send, commands) = mpsc::channel();
     server
         .serve(move |command| {
@@ -127,7 +130,10 @@ fn what_is_no_socket_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("passwd");
     fs::write(&path, "precious").unwrap();
-    assert!(matches!(Server::bind(&path), Err(BindError::NoSocket(_))));
+    assert!(matches!(
+        Server::bind(&path, Opening::default()),
+        Err(BindError::NoSocket(_))
+    ));
     assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
 }
 
@@ -136,7 +142,7 @@ fn a_successors_socket_survives_its_predecessor() {
     let folder = tempfile::tempdir().unwrap();
     let (server, path) = serving(folder.path());
     fs::remove_file(&path).unwrap();
-    let (successor, _) = Server::bind(&path).unwrap();
+    let (successor, _) = Server::bind(&path, Opening::default()).unwrap();
     drop(server);
     assert!(path.exists(), "the file is the successor's");
     drop(successor);
@@ -162,7 +168,7 @@ fn more_clients_than_places_are_served_in_turn() {
 fn a_command_that_panics_costs_one_connection() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sock");
-    let (server, _) = Server::bind(&path).unwrap();
+    let (server, _) = Server::bind(&path, Opening::default()).unwrap();
     server
         .serve(|command| {
             assert_ne!(command, Value::str("panic"));
@@ -184,7 +190,7 @@ fn a_command_that_panics_costs_one_connection() {
 fn an_answer_under_way_is_written_before_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sock");
-    let (server, _) = Server::bind(&path).unwrap();
+    let (server, _) = Server::bind(&path, Opening::default()).unwrap();
     let (begun, has_begun) = mpsc::channel();
     let (go_on, may_go_on) = mpsc::channel();
     let may_go_on = Mutex::new(may_go_on);
@@ -304,7 +310,7 @@ fn canned(command: &Value) -> Answer {
         )])]),
         ["echo", ..] => Value::list(words[1..].iter().copied()),
         ["stop"] => Value::None,
-        ["get"] => return Err(crate::protocol::index_error()),
+        ["get"] => return Err(protocol::index_error()),
         ["flushlogs"] => {
             let missing = vec![2i64.into(), "No such file".into(), "/x".into()];
             return Err(Exception::builtin("FileNotFoundError", missing));
@@ -322,7 +328,7 @@ fn canned(command: &Value) -> Answer {
 fn the_real_client_understands_every_answer() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sock");
-    let (server, _) = Server::bind(&path).unwrap();
+    let (server, _) = Server::bind(&path, Opening::default()).unwrap();
     server.serve(|command| canned(&command)).unwrap();
     let cases: &[(&str, i32, &str, &str)] = &[
         ("ping", 0, "Server replied: pong\n", ""),
@@ -404,7 +410,12 @@ fn a_socket_of_systemds_is_served_and_listens_on_when_we_have_gone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
     let systemds = UnixListener::bind(&path).unwrap();
-    let server = Server::inherit(systemds.try_clone().unwrap(), &path);
+    let opening = Opening {
+        inherited: Some(systemds.try_clone().unwrap()),
+        group: None,
+        mode: None,
+    };
+    let (server, _) = Server::bind(&path, opening).unwrap();
     server.serve(Ok).unwrap();
     let mut stream = UnixStream::connect(&path).unwrap();
     let heard = Value::Tuple(vec![0i64.into(), Value::list(["ping"])]);
@@ -414,4 +425,63 @@ fn a_socket_of_systemds_is_served_and_listens_on_when_we_have_gone() {
     );
     drop((server, stream));
     assert!(UnixStream::connect(&path).is_ok());
+}
+
+#[test]
+fn who_may_only_look_changes_nothing() {
+    let says = |words: &[&str], may| {
+        let command = pickle::encode(&Value::list(words.iter().copied()));
+        let Value::Tuple(pair) = reply(&command, may, &|_| Ok(Value::None)) else {
+            panic!("{words:?} has no answer")
+        };
+        pair[0] == Value::Int(0)
+    };
+    let looks: [&[&str]; 6] = [
+        &["ping"],
+        &["status"],
+        &["status", "sshd"],
+        &["banned"],
+        &["get", "sshd", "bantime"],
+        &["rban-report"],
+    ];
+    let changes: [&[&str]; 8] = [
+        &["stop"],
+        &["unban", "--all"],
+        &["set", "sshd", "bantime", "1"],
+        &["set", "loglevel", "DEBUG"],
+        &["get", "sshd", "action", "mail", "password"],
+        &["sleep", "9"],
+        &["flushlogs"],
+        &["add", "x"],
+    ];
+    for words in looks {
+        assert!(says(words, May::Look), "{words:?}");
+    }
+    for words in changes {
+        assert!(!says(words, May::Look), "{words:?}");
+        assert!(says(words, May::Everything), "{words:?}");
+    }
+}
+
+#[test]
+fn a_group_gets_a_socket_it_can_reach() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run/sock");
+    let group = Group::from_gid(nix::unistd::getegid()).unwrap().unwrap();
+    let opening = |group: &str, mode| Opening {
+        inherited: None,
+        group: Some(group.to_owned()),
+        mode,
+    };
+    let (server, _) = Server::bind(&path, opening(&group.name, None)).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o770, 0o711));
+    drop(server);
+    let (server, _) = Server::bind(&path, opening(&group.name, Some(0o660))).unwrap();
+    assert_eq!(mode(&path), 0o660);
+    drop(server);
+    assert!(matches!(
+        Server::bind(&path, opening("no such group", None)),
+        Err(BindError::NoGroup(_))
+    ));
 }

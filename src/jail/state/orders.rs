@@ -7,7 +7,7 @@ use crate::jail::ignore::Ignore;
 use crate::jail::increment::{Increment, IncrementError};
 use crate::jail::parked::Case;
 use crate::model::{
-    BanIncrement, BanTime, FailId, Failure, JailSettings, Level, Logger, MatchedLine, UseDns,
+    Ban, BanIncrement, BanTime, FailId, Failure, JailSettings, Level, Logger, MatchedLine, UseDns,
 };
 
 impl Jail {
@@ -45,6 +45,20 @@ impl Jail {
             regex: 0,
         };
         self.consider(Case { failure, count }, turn)
+    }
+
+    /// Bans at once for a time of its own; returns how many are newly banned.
+    pub fn ban_for(&mut self, ids: &[FailId], bantime: BanTime, turn: &mut Turn<'_>) -> usize {
+        let before = self.bans.total();
+        for id in ids {
+            let ban = Ban {
+                count: 0,
+                own_bantime: true,
+                ..Ban::by_hand(id.clone(), turn.now, bantime)
+            };
+            self.add(ban, turn);
+        }
+        (self.bans.total() - before) as usize
     }
 
     /// `set JAIL banip`: bans at once, whoever is ignored; returns how many are newly banned.

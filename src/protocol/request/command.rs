@@ -43,6 +43,7 @@ impl Request {
             Self::JailStatus { jail, flavor } => Words::new(["status", jail, flavor]),
             Self::AllStatus { flavor } => Words::new(["status", "--all", flavor]),
             Self::Statistics => Words::new(["stats"]),
+            Self::Report(jail) => Words::new(["rban-report"]).all(jail),
             Self::Add { jail, backend } => Words::new(["add", jail, backend]),
             Self::Start(jail) => Words::new(["start", jail]),
             Self::Stop(Stop::Server) => Words::new(["stop"]),
@@ -171,6 +172,7 @@ impl Change {
             Self::MaxLines(count) => number("maxlines", count),
             Self::Attempt { ip, lines } => return words.and("attempt").all([ip]).all(lines),
             Self::BanIp(ids) => return words.and("banip").all(ids),
+            Self::BanFor { time, ids } => return words.and("banfor").all([time]).all(ids),
             Self::UnbanIp { report_absent, ids } => {
                 let option = report_absent.then_some("--report-absent");
                 let option = option.map(Value::from);
