@@ -18,7 +18,7 @@ use super::process::Abort;
 use super::report::{Event, Failure, Voice};
 use super::tags;
 use super::worker::ActionSpec;
-use crate::model::{ActionSettings, Ban, FailId, Level, Logger, Network};
+use crate::model::{ActionSettings, Ban, Captured, FailId, Level, Logger, Network};
 
 mod bans;
 mod disturbed;
@@ -49,6 +49,19 @@ impl Held {
     fn is_in(&self, scopes: &[Scope]) -> bool {
         let family = Scope::of(self.0.network().map(Network::family));
         scopes.contains(&family)
+    }
+
+    /// A ban's lines are most of it, and are kept only for commands that may ask for them.
+    fn new(ban: &Arc<Ban>, details: bool) -> Self {
+        if details || (ban.lines.is_empty() && ban.data.is_empty()) {
+            return Self(Arc::clone(ban));
+        }
+        Self(Arc::new(Ban {
+            id: ban.id.clone(),
+            lines: Vec::new(),
+            data: Captured::new(),
+            ..**ban
+        }))
     }
 }
 

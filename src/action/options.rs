@@ -110,6 +110,8 @@ pub(super) struct Options {
     pub(super) kill: Option<Ports>,
     /// The action's own `native` option.
     pub(super) native: bool,
+    /// Some command may ask for a ban's lines (`<matches>`) or captures (`<F-USER>`).
+    pub(super) wants_details: bool,
     properties: HashMap<String, String>,
     resolved: HashMap<(Command, Scope), Result<Arc<str>, TagError>>,
 }
@@ -129,6 +131,7 @@ impl Options {
             }
         }
         let switch = |name: &str| properties.get(name).map(|text| is_on(text));
+        let details = |text: &String| text.contains("matches") || text.contains("F-");
         let conditional = properties.keys().any(|key| key.contains("?family="));
         Self {
             name: settings.name.as_str().into(),
@@ -140,6 +143,7 @@ impl Options {
             kill: switch("kill_connections")
                 .unwrap_or(false)
                 .then(|| ports(&properties)),
+            wants_details: properties.values().any(details),
             scopes: scopes(
                 properties.get("families").map(String::as_str),
                 conditional,

@@ -2,6 +2,8 @@
 //!
 //! Jobs are done in order. The queue is bounded: a script that hangs cannot fill the memory with
 //! bans that wait for it; ends of bans always find room, as there are no more of them than of bans.
+//! Restored bans stand in a line of their own, so that an attacker of this minute is not made to
+//! wait for a hundred thousand of yesterday's.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -30,6 +32,10 @@ const WAITING: usize = 262_144;
 
 /// How many jobs are looked at together. A batch larger than a driver's own gains nothing.
 const TOGETHER: usize = 5_000;
+
+/// How many restored bans are looked at together: a new one waits for no more than these, some
+/// ten milliseconds.
+const RESTORED: usize = 2_000;
 
 /// An action and its surroundings.
 #[derive(Clone)]
@@ -117,6 +123,8 @@ struct Shared {
 struct State {
     phase: Phase,
     jobs: VecDeque<Job>,
+    /// Bans of a time before, carried out when no other job waits.
+    restored: VecDeque<Arc<Ban>>,
     /// The settings last sent.
     settings: ActionSettings,
     /// Jobs are being done right now.
@@ -126,6 +134,37 @@ struct State {
     abort: Option<Arc<Abort>>,
     /// Nobody will send any more.
     orphaned: bool,
+}
+
+impl State {
+    fn waiting(&self) -> usize {
+        self.jobs.len() + self.restored.len()
+    }
+
+    /// Puts a job where it belongs. What is said of one ban stays in order, whichever line the ban
+    /// stands in.
+    fn queue(&mut self, job: Job) {
+        match &job {
+            Job::Ban(ban) if ban.restored => return self.restored.push_back(Arc::clone(ban)),
+            Job::Unban(ban) | Job::Prolong(ban) if !self.restored.is_empty() => {
+                let place = self.restored.iter().position(|waits| waits.id == ban.id);
+                if let Some(waits) = place.and_then(|place| self.restored.remove(place)) {
+                    self.jobs.push_back(Job::Ban(waits));
+                }
+            }
+            // All of them end, as each is told behind this.
+            Job::Flush => self.jobs.extend(self.restored.drain(..).map(Job::Ban)),
+            Job::Ban(_)
+            | Job::Unban(_)
+            | Job::Prolong(_)
+            | Job::Start
+            | Job::Check
+            | Job::Reload(_)
+            | Job::Disturbed(_)
+            | Job::Stop => {}
+        }
+        self.jobs.push_back(job);
+    }
 }
 
 enum Phase {
@@ -168,6 +207,7 @@ impl Worker {
             changed: Condvar::new(),
             state: Mutex::new(State {
                 jobs: VecDeque::new(),
+                restored: VecDeque::new(),
                 settings: spec.settings.clone(),
                 busy: false,
                 refused: 0,
@@ -197,7 +237,7 @@ impl Worker {
         if matches!(state.phase, Phase::Ended) {
             return false;
         }
-        if state.jobs.len() >= WAITING && matches!(job, Job::Ban(_) | Job::Prolong(_)) {
+        if state.waiting() >= WAITING && matches!(job, Job::Ban(_) | Job::Prolong(_)) {
             state.refused += 1;
             if state.refused == 1 {
                 let message = format!(
@@ -209,7 +249,7 @@ impl Worker {
             }
             return false;
         }
-        state.jobs.push_back(job);
+        state.queue(job);
         self.shared.changed.notify_all();
         true
     }
@@ -280,12 +320,12 @@ impl Worker {
 
     /// How many jobs wait.
     pub fn waiting(&self) -> usize {
-        self.shared.state().jobs.len()
+        self.shared.state().waiting()
     }
 
     /// Waits until every job sent so far is done, at most `limit`; whether they are.
     pub fn settle(&self, limit: Duration) -> bool {
-        self.wait(limit, |state| state.jobs.is_empty() && !state.busy)
+        self.wait(limit, |state| state.waiting() == 0 && !state.busy)
     }
 
     /// Sends [`Job::Stop`] if need be and waits for the end; whether it came in time.
@@ -312,6 +352,7 @@ impl Worker {
     fn abort(&self) {
         let mut state = self.shared.state();
         state.jobs.retain(|job| matches!(job, Job::Stop));
+        state.restored.clear();
         if let Some(abort) = &state.abort {
             abort.abort();
         }
@@ -366,6 +407,7 @@ fn finish(shared: &Shared, broken: bool) {
     state.phase = Phase::Ended;
     state.busy = false;
     state.jobs.clear();
+    state.restored.clear();
     drop(state);
     shared.changed.notify_all();
     if broken {
@@ -401,7 +443,7 @@ fn take(shared: &Shared) -> Vec<Job> {
     shared.changed.notify_all();
     let mut state = shared
         .changed
-        .wait_while(state, |state| state.jobs.is_empty() && !state.orphaned)
+        .wait_while(state, |state| state.waiting() == 0 && !state.orphaned)
         .unwrap_or_else(PoisonError::into_inner);
     state.busy = true;
     if state.refused > 0 {
@@ -412,6 +454,10 @@ fn take(shared: &Shared) -> Vec<Job> {
             .log(Level::Error, Logger::CommandAction, message);
     }
     let count = state.jobs.len().min(TOGETHER);
+    if count == 0 {
+        let count = state.restored.len().min(RESTORED);
+        return state.restored.drain(..count).map(Job::Ban).collect();
+    }
     state.jobs.drain(..count).collect()
 }
 

@@ -20,13 +20,13 @@ use crate::filter::Filter;
 use crate::jail::{Jail, Past};
 use crate::log;
 use crate::model::{
-    ActionSettings, Ban, BanTime, JailSettings, Level, Logger, Origin, Record, ServerSettings,
+    ActionSettings, BanTime, JailSettings, Level, Logger, Origin, Record, ServerSettings,
 };
 use crate::protocol::{Exception, Reload};
 use crate::source::Subscriber;
-use crate::store::{Wanted, Write};
+use crate::store::Write;
 
-/// How long a jail that starts waits for its bans out of the database.
+/// How long a jail that starts waits for what the database knows of its logs and past bans.
 pub(super) const RESTORE: Duration = Duration::from_secs(60);
 /// A running jail's part outside the engine.
 #[derive(Debug)]
@@ -328,51 +328,6 @@ impl Daemon {
         }
     }
 
-    /// Bans that were in force when the daemon ended.
-    fn restore(&mut self, name: &Arc<str>) {
-        let Some(running) = self.jails.iter().find(|running| running.name == *name) else {
-            return;
-        };
-        let jail = Arc::clone(name);
-        let (bantime, increment) = (running.settings.bantime, running.settings.increment.enabled);
-        let maxmatches = running.settings.maxmatches;
-        let now = clock::now();
-        let answer = self.keeper.ask(RESTORE, move |store| {
-            let wanted = Wanted {
-                jail: &jail,
-                now,
-                bantime,
-                increment,
-                maxmatches,
-            };
-            let mut bans: Vec<Ban> = Vec::new();
-            store
-                .current_bans(wanted, |ban| bans.push(ban))
-                .map(|()| bans)
-        });
-        match answer {
-            Some(Ok(bans)) => {
-                self.with_jail(name, |jail, turn| {
-                    for ban in bans {
-                        jail.restore(ban, turn);
-                    }
-                });
-            }
-            Some(Err(error)) => {
-                say(
-                    Level::Error,
-                    Logger::Database,
-                    format!("[{name}] bans are not restored: {error}"),
-                );
-            }
-            None => say(
-                Level::Error,
-                Logger::Database,
-                format!("[{name}] bans are not restored: the database does not answer"),
-            ),
-        }
-    }
-
     /// Stops a jail: its bans leave the firewall and stay in the database. It is gone at once; its
     /// actions end in their own time. `false` when there is no such jail.
     pub(super) fn stop_jail(&mut self, name: &str) -> bool {
@@ -380,6 +335,7 @@ impl Daemon {
             return false;
         };
         self.unfollow_logs(name);
+        self.restoring.retain(|restoring| *restoring.jail != *name);
         self.with_jail(name, Jail::stop);
         let running = self.jails.remove(place);
         self.engine.remove(name);

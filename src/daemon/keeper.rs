@@ -94,6 +94,11 @@ impl Keeper {
         self.asker.ask(limit, question)
     }
 
+    /// Has the database looked into, in turn; `question` brings its answer home itself.
+    pub(super) fn look(&self, question: impl FnOnce(&mut Store) + Send + 'static) {
+        let _ = self.asker.orders.send(Order::Ask(Box::new(question)));
+    }
+
     /// A handle that can only ask, for other threads.
     pub(super) fn asker(&self) -> Asker {
         self.asker.clone()

@@ -19,6 +19,7 @@ mod pidfile;
 mod queries;
 mod report;
 mod resolver;
+mod restore;
 mod shared;
 mod signals;
 mod socket;
@@ -222,9 +223,8 @@ pub fn run(start: Start) -> Result<(), StartError> {
         let message = "no jail runs: nothing is watched; enable one in jail.local, then reload";
         say(Level::Warning, Logger::Server, message);
     }
-    daemon
-        .notifier
-        .ready(&format!("{} jails", daemon.jails.len()));
+    daemon.bring_back_bans(&inbox);
+    daemon.notifier.ready(&daemon.summary());
     if let Some(mut attached) = start.attached {
         // Whoever waited may have gone; we are ready all the same.
         let _ = attached.write_all(start.ready.as_bytes());

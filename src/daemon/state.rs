@@ -18,6 +18,7 @@ use super::journals::JournalReader;
 use super::keeper::{Keeper, News};
 use super::logs::Followed;
 use super::resolver::{self, Resolver};
+use super::restore::{Restored, Restoring};
 use super::shared::Surroundings;
 use super::signals::Asked;
 use super::systemd::Notifier;
@@ -57,6 +58,8 @@ pub(super) enum Message {
         ignored: bool,
         records: Vec<Record>,
     },
+    /// A piece of the bans that come back.
+    Restored(Restored),
     News(News),
     /// Others have changed the firewall.
     Disturbed(Arc<Disturbance>),
@@ -87,6 +90,8 @@ pub(super) struct Daemon {
     pub(super) positions_written: Time,
     /// The number the next jail is known by to the watcher.
     pub(super) next_subscriber: u32,
+    /// Jails whose bans are coming back.
+    pub(super) restoring: Vec<Restoring>,
     pub(super) stopping: bool,
     pub(super) endings: Endings,
     /// Jails that are configured and could not be started, with the reason.
@@ -142,6 +147,7 @@ impl Daemon {
             looked: clock::now(),
             positions_written: clock::now(),
             next_subscriber: 0,
+            restoring: Vec::new(),
             stopping: false,
             endings: Endings::default(),
             failed: BTreeMap::new(),
@@ -155,16 +161,8 @@ impl Daemon {
         let watchdog = self.notifier.watchdog();
         let mut alive_due = watchdog.map(|every| clock::now() + span(every));
         while !self.stopping {
-            match inbox.next(self.next_wake(alive_due)) {
-                Waited::Message(message) => self.take(message),
-                Waited::Due => {}
-            }
+            self.step(inbox, alive_due);
             let now = clock::now();
-            let mut effects = std::mem::take(&mut self.effects);
-            self.engine.tick(now, &mut effects);
-            self.effects = effects;
-            self.perform();
-            self.keep_house(now);
             if let (Some(every), Some(due)) = (watchdog, alive_due)
                 && due <= now
             {
@@ -172,6 +170,21 @@ impl Daemon {
                 alive_due = Some(now + span(every));
             }
         }
+    }
+
+    /// One message, or what is due, and the housekeeping behind it.
+    pub(super) fn step(&mut self, inbox: &Inbox<Message>, alive_due: Option<Time>) {
+        match inbox.next(self.next_wake(alive_due)) {
+            Waited::Message(message) => self.take(message),
+            Waited::Due => {}
+        }
+        let now = clock::now();
+        let mut effects = std::mem::take(&mut self.effects);
+        self.engine.tick(now, &mut effects);
+        self.effects = effects;
+        self.perform();
+        self.go_on_restoring(now);
+        self.keep_house(now);
     }
 
     /// Takes messages until something was heard of every log of the jails that start, at most
@@ -200,7 +213,7 @@ impl Daemon {
             .silent_actions()
             .next()
             .map(|_| self.looked + LOOK_EVERY);
-        [due, alive_due, positions, look]
+        [due, alive_due, positions, look, self.restore_due()]
             .into_iter()
             .flatten()
             .min()
@@ -239,6 +252,7 @@ impl Daemon {
                 self.with_jail(&jail, |jail, turn| jail.ignore_answer(token, ignored, turn));
             }
             Message::Ended(key) => self.ended(&key),
+            Message::Restored(piece) => self.restored(piece),
             Message::News(News::Log(record)) => log::emit(&record),
             Message::Disturbed(what) => {
                 let actions = self.jails.iter().flat_map(|running| &running.actions);
@@ -287,13 +301,19 @@ impl Daemon {
                 jail: Arc::clone(jail),
                 ban,
             }),
-            Effect::Forget(id) => self.keeper.write(Write::Forget {
-                jail: Arc::clone(jail),
-                id,
-            }),
-            Effect::ForgetAll => self.keeper.write(Write::ForgetAll {
-                jail: Arc::clone(jail),
-            }),
+            Effect::Forget(id) => {
+                self.forget_restoring(jail, Some(&id));
+                self.keeper.write(Write::Forget {
+                    jail: Arc::clone(jail),
+                    id,
+                });
+            }
+            Effect::ForgetAll => {
+                self.forget_restoring(jail, None);
+                self.keeper.write(Write::ForgetAll {
+                    jail: Arc::clone(jail),
+                });
+            }
             Effect::Resolve(name) => self.resolver.ask(&name),
             Effect::ReadIgnoreFile(path) => match fs::read_to_string(&path) {
                 Ok(text) => self.engine.ignore_file(&path, &text),

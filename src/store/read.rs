@@ -62,15 +62,37 @@ pub struct Wanted<'a> {
     pub maxmatches: usize,
 }
 
+/// How much of them at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece<'a> {
+    /// Bans of addresses behind this one, in the order of text; empty for the beginning.
+    pub after: &'a str,
+    pub most: usize,
+}
+
 impl Store {
     /// The bans of a jail that are still in force, by address, each handed to `each`.
     pub fn current_bans(
         &self,
         wanted: Wanted<'_>,
-        mut each: impl FnMut(Ban),
+        each: impl FnMut(Ban),
     ) -> Result<(), StoreError> {
+        let all = Piece {
+            after: "",
+            most: usize::MAX,
+        };
+        self.bans_after(wanted, all, each).map(drop)
+    }
+
+    /// The next piece of them; the address to go on after, `None` when these were the last.
+    pub fn bans_after(
+        &self,
+        wanted: Wanted<'_>,
+        piece: Piece<'_>,
+        mut each: impl FnMut(Ban),
+    ) -> Result<Option<String>, StoreError> {
         let Some(connection) = &self.connection else {
-            return Ok(());
+            return Ok(None);
         };
         let fail = |error: rusqlite::Error| self.fail(&error);
         let now = wanted.now.as_secs_f64();
@@ -81,22 +103,33 @@ impl Store {
         let mut statement = connection
             .prepare(
                 "SELECT ip, timeofban, bantime, bancount, data FROM bips WHERE jail = ? \
-                 AND (timeofban + bantime > ? OR bantime <= -1) AND timeofban > ? ORDER BY ip",
+                 AND (timeofban + bantime > ? OR bantime <= -1) AND timeofban > ? AND ip > ? \
+                 ORDER BY ip LIMIT ?",
             )
             .map_err(fail)?;
+        let most = i64::try_from(piece.most).unwrap_or(i64::MAX);
         let mut rows = statement
-            .query(params![wanted.jail, now, since])
+            .query(params![wanted.jail, now, since, piece.after, most])
             .map_err(fail)?;
+        let mut read = 0;
+        let mut last = None;
         while let Some(row) = rows.next().map_err(fail)? {
+            read += 1;
+            if read == piece.most {
+                last = row.get(0).ok();
+            }
             // A row of nonsense is left out, not the rest with it.
             if let Some(ban) = restored(row, wanted) {
                 each(ban);
             }
         }
         drop(rows);
+        if last.is_some() {
+            return Ok(last);
+        }
         // What the pages took is not needed again.
         let _ = connection.execute_batch("PRAGMA shrink_memory");
-        Ok(())
+        Ok(None)
     }
 
     /// Who was banned before, in all jails, each handed to `each`.

@@ -128,14 +128,16 @@ impl Enforcement {
         match step.command {
             Command::Ban => {
                 if !not_mine {
-                    self.held.replace(Held(Arc::clone(&step.ban)));
+                    self.held
+                        .replace(Held::new(&step.ban, self.options.wants_details));
                     self.flushed = false;
                 }
                 not_mine
             }
             Command::Prolong => {
                 if !not_mine && self.held.contains(&step.ban.id) {
-                    self.held.replace(Held(Arc::clone(&step.ban)));
+                    self.held
+                        .replace(Held::new(&step.ban, self.options.wants_details));
                 }
                 not_mine || !self.options.has(Command::Prolong)
             }

@@ -533,3 +533,61 @@ fn python_actions_are_refused_with_what_to_do_instead() {
         );
     }
 }
+
+/// A worker whose ban of 192.0.2.1 hangs until the returned sender says go.
+fn hanging() -> (Lab, Sender<()>, Receiver<()>) {
+    let (go, gate) = mpsc::channel::<()>();
+    let (tell, reached) = mpsc::channel();
+    let lab = Lab::judging(
+        &[("actionban", "b <ip>"), ("actionunban", "u <ip>")],
+        move |op| {
+            if matches!(op, Operation::Script(script) if script.text == "b 192.0.2.1") {
+                let _ = tell.send(());
+                let _ = gate.recv_timeout(LONG);
+            }
+            Outcome::Done
+        },
+    );
+    (lab, go, reached)
+}
+
+fn restored(id: &str) -> Arc<Ban> {
+    Arc::new(Ban {
+        restored: true,
+        ..(*ban(id)).clone()
+    })
+}
+
+#[test]
+fn a_new_attacker_goes_before_the_bans_that_are_being_restored() {
+    let (lab, go, reached) = hanging();
+    lab.worker.send(Job::Ban(ban("192.0.2.1")));
+    reached.recv_timeout(LONG).unwrap();
+    for last in 10..20 {
+        lab.worker
+            .send(Job::Ban(restored(&format!("192.0.2.{last}"))));
+    }
+    lab.worker.send(Job::Ban(ban("198.51.100.1")));
+    go.send(()).unwrap();
+    assert!(lab.worker.settle(LONG));
+    let done = lab.done();
+    assert_eq!(done[..3], ["b 192.0.2.1", "b 198.51.100.1", "b 192.0.2.10"]);
+    assert_eq!(done.len(), 12);
+}
+
+#[test]
+fn the_end_of_a_restored_ban_comes_behind_its_beginning() {
+    let (lab, go, reached) = hanging();
+    lab.worker.send(Job::Ban(ban("192.0.2.1")));
+    reached.recv_timeout(LONG).unwrap();
+    for last in 10..13 {
+        lab.worker
+            .send(Job::Ban(restored(&format!("192.0.2.{last}"))));
+    }
+    lab.worker.send(Job::Unban(restored("192.0.2.11")));
+    go.send(()).unwrap();
+    assert!(lab.worker.settle(LONG));
+    let done = lab.done();
+    assert_eq!(done[1..3], ["b 192.0.2.11", "u 192.0.2.11"]);
+    assert_eq!(done[3..], ["b 192.0.2.10", "b 192.0.2.12"]);
+}

@@ -1,0 +1,236 @@
+//! Bans come back at start, a piece at a time, with the log's lines and clients in between.
+//!
+//! The database's thread reads a piece; the daemon's thread makes bans of it and asks for the next.
+//! So no more than a piece or two is ever in memory twice, and nobody waits for all of them. When
+//! actions fall behind, the next piece waits for them a little.
+
+use std::sync::Arc;
+
+use super::clock;
+use super::inbox::Inbox;
+use super::jails::say;
+use super::state::{Daemon, Message};
+use crate::model::{Ban, FailId, Level, Logger, Span, Time};
+use crate::store::{Piece, StoreError, Wanted, Write};
+
+/// Bans in one piece: some milliseconds of the daemon's thread.
+const PIECE: usize = 1_000;
+/// With more jobs than this before an action the next piece waits, for memory's sake.
+const BEHIND: usize = 4 * PIECE;
+/// How soon it is looked at again,
+const LOOK_AGAIN: Span = Span::from_micros(2_000);
+/// and how often, at most, before the next piece is taken all the same: actions that are scripts
+/// take their time, and who is banned must be known.
+const LOOKS: u32 = 50;
+
+/// A jail whose bans are coming back.
+#[derive(Debug)]
+pub(super) struct Restoring {
+    pub(super) jail: Arc<str>,
+    /// Tells this start of the jail from one before.
+    start: u32,
+    /// Unbanned by hand meanwhile; `everything` when it was all of them.
+    forgotten: Vec<FailId>,
+    everything: bool,
+    /// Where the next piece begins, while it waits for actions; how often they were looked at, and
+    /// when they are next.
+    held: Option<(String, u32, Time)>,
+}
+
+/// One piece, read.
+#[derive(Debug)]
+pub(super) struct Restored {
+    jail: Arc<str>,
+    start: u32,
+    bans: Vec<Ban>,
+    /// The address to go on after; `None` at the end.
+    last: Result<Option<String>, StoreError>,
+}
+
+impl Daemon {
+    /// Begins to bring back the bans that were in force when the daemon ended.
+    pub(super) fn restore(&mut self, name: &Arc<str>) {
+        let Some(running) = self.jails.iter().find(|running| running.name == *name) else {
+            return;
+        };
+        let start = running.subscriber.0;
+        self.restoring.push(Restoring {
+            jail: Arc::clone(name),
+            start,
+            forgotten: Vec::new(),
+            everything: false,
+            held: None,
+        });
+        self.ask_piece(name, start, String::new());
+    }
+
+    /// Takes messages until all bans of a start are handed to their actions.
+    pub(super) fn bring_back_bans(&mut self, inbox: &Inbox<Message>) {
+        while !self.restoring.is_empty() && !self.stopping {
+            self.step(inbox, None);
+        }
+    }
+
+    fn ask_piece(&self, name: &Arc<str>, start: u32, after: String) {
+        let Some(running) = self.jails.iter().find(|running| running.name == *name) else {
+            return;
+        };
+        let jail = Arc::clone(name);
+        let (bantime, increment) = (running.settings.bantime, running.settings.increment.enabled);
+        let maxmatches = running.settings.maxmatches;
+        let outlet = self.outlet.clone();
+        self.keeper.look(move |store| {
+            let wanted = Wanted {
+                jail: &jail,
+                now: clock::now(),
+                bantime,
+                increment,
+                maxmatches,
+            };
+            let piece = Piece {
+                after: &after,
+                most: PIECE,
+            };
+            let mut bans = Vec::with_capacity(PIECE);
+            let last = store.bans_after(wanted, piece, |ban| bans.push(ban));
+            outlet.send(Message::Restored(Restored {
+                jail,
+                start,
+                bans,
+                last,
+            }));
+        });
+    }
+
+    /// A piece has been read.
+    pub(super) fn restored(&mut self, piece: Restored) {
+        let Restored {
+            jail,
+            start,
+            mut bans,
+            last,
+        } = piece;
+        let Some(place) = self
+            .restoring
+            .iter()
+            .position(|restoring| restoring.jail == jail && restoring.start == start)
+        else {
+            return;
+        };
+        self.leave_forgotten_out(place, &mut bans);
+        match last {
+            Ok(Some(after)) => {
+                self.restoring[place].held = Some((after, 0, clock::now()));
+                self.go_on_restoring(clock::now());
+            }
+            Ok(None) => drop(self.restoring.remove(place)),
+            Err(error) => {
+                self.restoring.remove(place);
+                let message = format!("[{jail}] bans are not restored: {error}");
+                say(Level::Error, Logger::Database, message);
+            }
+        }
+        // The next piece is being read meanwhile.
+        self.with_jail(&jail, |jail, turn| {
+            for ban in bans {
+                jail.restore(ban, turn);
+            }
+        });
+    }
+
+    /// Whom somebody unbanned meanwhile stays unbanned, in the database too.
+    fn leave_forgotten_out(&self, place: usize, bans: &mut Vec<Ban>) {
+        let restoring = &self.restoring[place];
+        if !restoring.everything && restoring.forgotten.is_empty() {
+            return;
+        }
+        let Some(member) = self.engine.member(&restoring.jail) else {
+            return;
+        };
+        bans.retain(|ban| {
+            // Banned again since: the row is of that ban.
+            if member.jail.bans().contains(&ban.id) || !restoring.forgot(&ban.id) {
+                return true;
+            }
+            self.keeper.write(Write::Forget {
+                jail: Arc::clone(&restoring.jail),
+                id: ban.id.clone(),
+            });
+            false
+        });
+    }
+
+    /// Asks for pieces that waited for actions long enough.
+    pub(super) fn go_on_restoring(&mut self, now: Time) {
+        for place in 0..self.restoring.len() {
+            let restoring = &mut self.restoring[place];
+            let Some((_, looks, due)) = &mut restoring.held else {
+                continue;
+            };
+            if *due > now {
+                continue;
+            }
+            let jail = Arc::clone(&restoring.jail);
+            let running = self.jails.iter().find(|running| running.name == jail);
+            let behind = running.is_some_and(|running| {
+                let mut actions = running.actions.iter();
+                actions.any(|action| action.worker.waiting() > BEHIND)
+            });
+            if behind && *looks < LOOKS {
+                *looks += 1;
+                *due = now + LOOK_AGAIN;
+                continue;
+            }
+            let start = restoring.start;
+            if let Some((after, _, _)) = restoring.held.take() {
+                self.ask_piece(&jail, start, after);
+            }
+        }
+    }
+
+    /// When a piece that waits is to be looked at again.
+    pub(super) fn restore_due(&self) -> Option<Time> {
+        self.restoring
+            .iter()
+            .filter_map(|restoring| restoring.held.as_ref())
+            .map(|(_, _, due)| *due)
+            .min()
+    }
+
+    /// An ID, or everybody, is unbanned by hand: it does not come back with a later piece.
+    pub(super) fn forget_restoring(&mut self, jail: &str, id: Option<&FailId>) {
+        for restoring in &mut self.restoring {
+            if *restoring.jail == *jail {
+                match id {
+                    Some(id) => restoring.forgotten.push(id.clone()),
+                    None => restoring.everything = true,
+                }
+            }
+        }
+    }
+
+    /// What `systemctl status` shows.
+    pub(super) fn summary(&self) -> String {
+        let banned: usize = self
+            .engine
+            .members()
+            .iter()
+            .map(|member| member.jail.bans().len())
+            .sum();
+        let jails = self.jails.len();
+        let plural = if jails == 1 { "" } else { "s" };
+        format!("{jails} jail{plural}, {banned} banned")
+    }
+}
+
+impl Restoring {
+    fn forgot(&self, id: &FailId) -> bool {
+        self.everything
+            || self.forgotten.iter().any(|forgotten| {
+                forgotten == id
+                    || forgotten.network().is_some_and(|wide| {
+                        id.network().is_some_and(|network| wide.contains(network))
+                    })
+            })
+    }
+}
