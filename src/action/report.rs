@@ -1,6 +1,7 @@
 //! What a worker tells the daemon.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::options::Command;
@@ -42,6 +43,7 @@ pub(super) struct Voice {
     action: Arc<str>,
     sink: Sink,
     last_error: Arc<Mutex<Option<String>>>,
+    failures: Arc<AtomicU64>,
 }
 
 impl fmt::Debug for Voice {
@@ -57,6 +59,7 @@ impl Voice {
             action,
             sink,
             last_error: Arc::default(),
+            failures: Arc::default(),
         }
     }
 
@@ -74,6 +77,7 @@ impl Voice {
 
     /// Reports a failure; `message` is its line in the log.
     pub(super) fn failed(&self, failure: Failure, message: String) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
         *self
             .last_error
             .lock()
@@ -84,6 +88,11 @@ impl Voice {
             id: failure.id,
             reason: failure.reason,
         });
+    }
+
+    /// How many commands failed for good.
+    pub(super) fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
     }
 
     /// What failed last is right again.

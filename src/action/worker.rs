@@ -17,12 +17,13 @@ use std::time::Duration;
 use super::driver::memory::Drivers;
 use super::enforcement::{Enforcement, Step};
 use super::facts::Facts;
+use super::latency::{Latency, Tally};
 use super::options::{Command, Options};
 use super::process::Abort;
 use super::report::{Event, Sink, Voice};
 use super::watch::Disturbance;
 use super::ways::{self, Ways};
-use crate::model::{ActionSettings, Ban, Level, Logger};
+use crate::model::{ActionSettings, Ban, Level, Logger, Time};
 
 /// Where programs are looked for when the environment does not say: what login shells of root have.
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -116,6 +117,8 @@ struct Shared {
     state: Mutex<State>,
     changed: Condvar,
     voice: Voice,
+    facts: Arc<dyn Facts>,
+    latency: Latency,
     native: bool,
     ipv6: bool,
 }
@@ -123,6 +126,8 @@ struct Shared {
 struct State {
     phase: Phase,
     jobs: VecDeque<Job>,
+    /// When each ban among `jobs` was sent, but for restored ones.
+    sent: VecDeque<Time>,
     /// Bans of a time before, carried out when no other job waits.
     restored: VecDeque<Arc<Ban>>,
     /// The settings last sent.
@@ -202,11 +207,14 @@ impl Worker {
         let voice = Voice::new(Arc::clone(&spec.jail), action, sink);
         let shared = Shared {
             voice,
+            facts: Arc::clone(&spec.facts),
+            latency: Latency::default(),
             native: spec.native,
             ipv6: spec.ipv6,
             changed: Condvar::new(),
             state: Mutex::new(State {
                 jobs: VecDeque::new(),
+                sent: VecDeque::new(),
                 restored: VecDeque::new(),
                 settings: spec.settings.clone(),
                 busy: false,
@@ -248,6 +256,9 @@ impl Worker {
                     .log(Level::Error, Logger::CommandAction, message);
             }
             return false;
+        }
+        if is_new_ban(&job) {
+            state.sent.push_back(self.shared.facts.now());
         }
         state.queue(job);
         self.shared.changed.notify_all();
@@ -318,6 +329,11 @@ impl Worker {
         self.shared.voice.last_error()
     }
 
+    /// What it has done so far.
+    pub fn tally(&self) -> Tally {
+        self.shared.latency.tally(self.shared.voice.failures())
+    }
+
     /// How many jobs wait.
     pub fn waiting(&self) -> usize {
         self.shared.state().waiting()
@@ -353,6 +369,7 @@ impl Worker {
         let mut state = self.shared.state();
         state.jobs.retain(|job| matches!(job, Job::Stop));
         state.restored.clear();
+        state.sent.clear();
         if let Some(abort) = &state.abort {
             abort.abort();
         }
@@ -378,7 +395,7 @@ impl Drop for Worker {
 /// The thread: takes what waits, does it in order, until told to stop.
 fn work(shared: &Shared, mut enforcement: Enforcement) {
     loop {
-        let jobs = take(shared);
+        let (jobs, sent) = take(shared);
         let mut steps = Vec::new();
         let mut stop = jobs.is_empty();
         for job in jobs {
@@ -395,6 +412,11 @@ fn work(shared: &Shared, mut enforcement: Enforcement) {
             steps.push(Step::new(command, ban));
         }
         enforcement.carry(steps);
+        if !sent.is_empty() {
+            let now = shared.facts.now();
+            sent.into_iter()
+                .for_each(|sent| shared.latency.note(now - sent));
+        }
         if stop {
             break;
         }
@@ -408,6 +430,7 @@ fn finish(shared: &Shared, broken: bool) {
     state.busy = false;
     state.jobs.clear();
     state.restored.clear();
+    state.sent.clear();
     drop(state);
     shared.changed.notify_all();
     if broken {
@@ -436,8 +459,9 @@ fn perform(enforcement: &mut Enforcement, job: Job) -> bool {
     false
 }
 
-/// Waits for jobs and takes some; none when there will be none.
-fn take(shared: &Shared) -> Vec<Job> {
+/// Waits for jobs and takes some, with when the new bans among them were sent; none when there will
+/// be none.
+fn take(shared: &Shared) -> (Vec<Job>, Vec<Time>) {
     let mut state = shared.state();
     state.busy = false;
     shared.changed.notify_all();
@@ -456,9 +480,18 @@ fn take(shared: &Shared) -> Vec<Job> {
     let count = state.jobs.len().min(TOGETHER);
     if count == 0 {
         let count = state.restored.len().min(RESTORED);
-        return state.restored.drain(..count).map(Job::Ban).collect();
+        let restored = state.restored.drain(..count).map(Job::Ban);
+        return (restored.collect(), Vec::new());
     }
-    state.jobs.drain(..count).collect()
+    let jobs: Vec<Job> = state.jobs.drain(..count).collect();
+    let bans = jobs.iter().filter(|job| is_new_ban(job)).count();
+    let bans = bans.min(state.sent.len());
+    let sent = state.sent.drain(..bans).collect();
+    (jobs, sent)
+}
+
+fn is_new_ban(job: &Job) -> bool {
+    matches!(job, Job::Ban(ban) if !ban.restored)
 }
 
 #[cfg(test)]

@@ -61,6 +61,7 @@ pub(super) const SERVER: &[Known] = &[
     known("native", Kind::Bool, Some("true")),
     known("socketgroup", Kind::Text, None),
     known("socketmode", Kind::Text, None),
+    known("metrics", Kind::Text, Some("")),
 ];
 
 /// Matches kept per ban in the database where `dbmaxmatches` is not set.

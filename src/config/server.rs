@@ -63,6 +63,7 @@ impl ServerRead {
             }),
             dbmaxmatches: reader.matches(),
             native: truth(&reader.text("native")),
+            metrics: Some(reader.text("metrics")).filter(|place| !place.is_empty()),
         };
         Self {
             options: reader.options,

@@ -501,6 +501,7 @@ impl Daemon {
             store.set_maxmatches(maxmatches);
         });
         self.server = server;
+        self.serve_metrics();
     }
 
     /// New settings for a running jail: bans, failures and positions stay.

@@ -26,6 +26,8 @@ pub(super) struct Followed {
     pub(super) last_line: Option<Time>,
     /// The position has moved since it was written to the database.
     pub(super) unwritten: bool,
+    /// When it last said something.
+    heard: Time,
     /// Bytes that made no sense, and lines that were too long, have been spoken of.
     said_invalid: bool,
     said_cut: bool,
@@ -218,6 +220,16 @@ impl Daemon {
         files
     }
 
+    /// When a jail's logs last said something; `None` where it has none.
+    pub(super) fn heard(&self, jail: &str) -> Option<Time> {
+        let reads = |followed: &&Followed| {
+            let mut readers = followed.readers.iter();
+            readers.any(|reader| *reader.jail == *jail)
+        };
+        let heard = self.files.values().filter(reads);
+        heard.map(|followed| followed.heard).max()
+    }
+
     /// The jails of an audience, of which something has been heard now.
     pub(super) fn jails_of(&mut self, audience: &[Subscriber]) -> Vec<Arc<str>> {
         let mut names = Vec::with_capacity(audience.len());
@@ -385,6 +397,7 @@ impl Daemon {
             position,
             last_line: None,
             unwritten: false,
+            heard: clock::now(),
             said_invalid: false,
             said_cut: false,
         });
@@ -414,6 +427,7 @@ impl Daemon {
         followed.position = chunk.position();
         followed.last_line = Some(now);
         followed.unwritten = true;
+        followed.heard = now;
         let feeds: Vec<Feed> = followed
             .readers
             .iter()

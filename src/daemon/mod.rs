@@ -15,6 +15,7 @@ mod jails;
 mod journals;
 mod keeper;
 mod logs;
+mod metrics;
 mod pidfile;
 mod queries;
 mod report;
@@ -208,6 +209,7 @@ pub fn run(start: Start) -> Result<(), StartError> {
             start.watchdog_usec.as_deref(),
         ),
     });
+    daemon.serve_metrics();
     let jails = if start.fed { Vec::new() } else { loaded.jails };
     for jail in jails {
         daemon.start_jail(jail);

@@ -17,6 +17,7 @@ use super::jails::{Acting, Running};
 use super::journals::JournalReader;
 use super::keeper::{Keeper, News};
 use super::logs::Followed;
+use super::metrics::Endpoint;
 use super::resolver::{self, Resolver};
 use super::restore::{Restored, Restoring};
 use super::shared::Surroundings;
@@ -63,6 +64,8 @@ pub(super) enum Message {
     News(News),
     /// Others have changed the firewall.
     Disturbed(Arc<Disturbance>),
+    /// Prometheus asks.
+    Metrics(std::sync::mpsc::Sender<String>),
     /// A jail, or an action of it, has ended.
     Ended(Key),
 }
@@ -92,6 +95,8 @@ pub(super) struct Daemon {
     pub(super) next_subscriber: u32,
     /// Jails whose bans are coming back.
     pub(super) restoring: Vec<Restoring>,
+    /// Answers Prometheus, where it is asked to.
+    pub(super) endpoint: Option<Endpoint>,
     pub(super) stopping: bool,
     pub(super) endings: Endings,
     /// Jails that are configured and could not be started, with the reason.
@@ -148,6 +153,7 @@ impl Daemon {
             positions_written: clock::now(),
             next_subscriber: 0,
             restoring: Vec::new(),
+            endpoint: None,
             stopping: false,
             endings: Endings::default(),
             failed: BTreeMap::new(),
@@ -251,6 +257,7 @@ impl Daemon {
                 records.iter().for_each(log::emit);
                 self.with_jail(&jail, |jail, turn| jail.ignore_answer(token, ignored, turn));
             }
+            Message::Metrics(reply) => drop(reply.send(self.metrics())),
             Message::Ended(key) => self.ended(&key),
             Message::Restored(piece) => self.restored(piece),
             Message::News(News::Log(record)) => log::emit(&record),

@@ -54,6 +54,8 @@ pub struct ServerSettings {
     pub dbmaxmatches: usize,
     /// Carry recognised one-command bans out natively (`native = off` says shell).
     pub native: bool,
+    /// Where Prometheus asks: an address and port, or the path of a socket; `None`: nowhere.
+    pub metrics: Option<String>,
 }
 
 /// One jail, ready to start.
