@@ -47,7 +47,8 @@ let
       keyValue = _: { type = types.attrsOf iniAtom; };
     };
     writeText = _name: text: text;
-    linkFarm = name: entries: "/nix/store/${name}";
+    # What is in the folder, to be taken out again below.
+    linkFarm = _name: entries: builtins.toJSON entries;
     runCommand =
       name: _: script:
       "/nix/store/${name}";
@@ -107,6 +108,19 @@ in
   failed = map (one: one.message) (lib.filter (one: !one.assertion) cfg.assertions);
   inherit (cfg) warnings;
   etc = lib.attrNames cfg.environment.etc;
+  # The files' text; where they are checked, the check stands in their place.
+  files =
+    let
+      source = cfg.environment.etc."fail2ban/jail.local".source;
+    in
+    if cfg.services.rban.enable && !cfg.services.rban.checkConfig then
+      lib.listToAttrs (
+        map (file: lib.nameValuePair file.name file.path) (
+          builtins.fromJSON (lib.removeSuffix "/jail.local" source)
+        )
+      )
+    else
+      { };
   daemon = cfg.services.rban.daemonSettings;
   jails = lib.mapAttrs (_: jail: if lib.isAttrs jail then jail.settings else jail) cfg.services.rban.jails;
   unit =

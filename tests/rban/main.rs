@@ -19,6 +19,7 @@ mod log;
 mod manual;
 mod oracle;
 mod our_samples;
+mod packaging;
 mod packets;
 mod pattern;
 mod protocol;

@@ -1,0 +1,291 @@
+//! What packages rban: the parts agree with each other, and the NixOS module evaluates.
+//!
+//! Packages are built and installed on booted systems by `make test-packages`, which is slow.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::has;
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(repository().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// What follows `start` on the first line that begins with it.
+fn after<'t>(text: &'t str, start: &str) -> &'t str {
+    text.lines()
+        .find_map(|line| line.strip_prefix(start))
+        .unwrap_or_else(|| panic!("no line begins with {start}"))
+        .trim()
+}
+
+fn run(command: &mut Command) -> (bool, String) {
+    let output = command.output().expect("it runs");
+    let said = [output.stdout, output.stderr].concat();
+    (
+        output.status.success(),
+        String::from_utf8_lossy(&said).into_owned(),
+    )
+}
+
+#[test]
+fn every_package_has_the_programs_version() {
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(after(&read("rpm/rban.spec"), "Version:"), version);
+    assert_eq!(after(&read("ansible/galaxy.yml"), "version:"), version);
+    let debian = format!("({version})");
+    assert_eq!(
+        after(&read("debian/changelog"), "rban ").split(' ').next(),
+        Some(debian.as_str())
+    );
+}
+
+#[test]
+fn the_roles_variables_are_all_specified_and_used() {
+    let names = |text: &str, indent: &str| -> BTreeSet<String> {
+        text.lines()
+            .filter_map(|line| line.strip_prefix(indent)?.split_once(':'))
+            .filter(|(name, _)| name.starts_with("rban_"))
+            .map(|(name, _)| name.to_owned())
+            .collect()
+    };
+    let defaults = names(&read("ansible/roles/rban/defaults/main.yml"), "");
+    let specified = names(
+        &read("ansible/roles/rban/meta/argument_specs.yml"),
+        "      ",
+    );
+    assert!(defaults.len() > 30);
+    assert_eq!(defaults, specified);
+    let mut used = String::new();
+    for folder in ["tasks", "templates"] {
+        let folder = repository().join("ansible/roles/rban").join(folder);
+        for entry in fs::read_dir(folder).expect("a folder") {
+            used += &fs::read_to_string(entry.expect("an entry").path()).expect("text");
+        }
+    }
+    for name in &defaults {
+        // The jail's own are looked up by their ends.
+        let end = name.strip_prefix("rban_sshd_").unwrap_or(name);
+        assert!(used.contains(end), "{name} does nothing");
+    }
+}
+
+#[test]
+fn the_unit_exposes_no_more_than_it_must() {
+    if !has(&["systemd-analyze"]) {
+        return;
+    }
+    let (_, said) = run(Command::new("systemd-analyze")
+        .args(["security", "--offline=true", "--no-pager"])
+        .arg(repository().join("systemd/rban.service")));
+    let level: f64 = said
+        .split("exposure level for rban.service: ")
+        .nth(1)
+        .and_then(|rest| rest.split_whitespace().next())
+        .and_then(|number| number.parse().ok())
+        .unwrap_or_else(|| panic!("no level in {said}"));
+    assert!(level <= 3.0, "{said}");
+}
+
+#[test]
+fn scripts_and_package_files_parse() {
+    let mut scripts = vec![PathBuf::from("systemd/hold"), "scripts/package".into()];
+    for folder in ["debian", "tests/packages"] {
+        for entry in fs::read_dir(repository().join(folder)).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let is_script = path.is_file()
+                && fs::read_to_string(&path)
+                    .is_ok_and(|text| text.starts_with("#!/bin/") || path.ends_with("machine"));
+            if is_script {
+                scripts.push(path);
+            }
+        }
+    }
+    assert!(scripts.len() >= 10, "{scripts:?}");
+    for script in scripts {
+        let (fine, said) = run(Command::new("bash")
+            .arg("-n")
+            .arg(repository().join(&script)));
+        assert!(fine, "{}: {said}", script.display());
+    }
+    if has(&["dpkg-parsechangelog"]) {
+        let (fine, said) = run(Command::new("dpkg-parsechangelog").current_dir(repository()));
+        assert!(fine && said.contains("Source: rban"), "{said}");
+    }
+    if has(&["rpmspec"]) {
+        let (fine, said) = run(Command::new("rpmspec")
+            .arg("-P")
+            .arg(repository().join("rpm/rban.spec")));
+        assert!(fine && said.contains("%files fail2ban"), "{said}");
+    }
+}
+
+#[test]
+fn no_secret_key_is_in_the_repository() {
+    // Put together here, so that this file does not hold what it looks for.
+    let marks = ["PRIVATE", "SECRET"].map(|word| format!("{word} KEY-----"));
+    let mut folders = vec![repository().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if path.is_dir() {
+                if !matches!(&*name, ".git" | "target" | "dist") && !path.is_symlink() {
+                    folders.push(path);
+                }
+            } else if let Ok(text) = fs::read_to_string(&path) {
+                for mark in &marks {
+                    assert!(!text.contains(mark.as_str()), "{}", path.display());
+                }
+            }
+        }
+    }
+}
+
+/// The module with these settings; `None`, and a loud word, where it cannot be evaluated.
+fn module(settings: &str) -> Option<Value> {
+    let lib = nixpkgs_lib().filter(|lib| lib.join("default.nix").exists());
+    let (Some(lib), true) = (lib, has(&["nix-instantiate"])) else {
+        eprintln!(
+            "SKIPPED: the NixOS module was not evaluated: install nix-bin and set \
+             RBAN_NIXPKGS_LIB to the folder lib/ of nixpkgs"
+        );
+        return None;
+    };
+    let output = Command::new("nix-instantiate")
+        .args(["--eval", "--strict", "--json"])
+        .arg(repository().join("nix/evaluate.nix"))
+        .args(["--arg", "lib", &format!("import {}", lib.display())])
+        .args(["--arg", "settings", settings])
+        .output()
+        .expect("nix-instantiate runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    Some(serde_json::from_slice(&output.stdout).expect("JSON"))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test is told by its environment where nixpkgs' lib is"
+)]
+fn nixpkgs_lib() -> Option<PathBuf> {
+    std::env::var_os("RBAN_NIXPKGS_LIB").map(PathBuf::from)
+}
+
+/// Options of nixpkgs' services.fail2ban and their types' names, as that module has them.
+const FAIL2BANS: &[(&str, &str)] = &[
+    ("enable", "boolean"),
+    ("package", "package"),
+    ("packageFirewall", "package"),
+    ("extraPackages", "list of package"),
+    ("bantime", "string"),
+    ("maxretry", "unsigned integer, meaning >=0"),
+    ("banaction", "string"),
+    ("banaction-allports", "string"),
+    ("ignoreIP", "list of string"),
+    ("daemonSettings", "attribute set of attribute set of "),
+    (
+        "jails",
+        "attribute set of (strings concatenated with \"\\n\" or (submodule))",
+    ),
+    ("filters", "attribute set of attribute set of attribute set"),
+    ("actions", "attribute set of attribute set of attribute set"),
+];
+
+#[test]
+fn the_nixos_module_has_fail2bans_options_and_makes_what_rban_reads() {
+    let Some(told) = module(
+        r#"{ services.rban = {
+            enable = true; checkConfig = false; bantime = "1h"; ignoreIP = [ "192.0.2.0/24" ];
+            bantime-increment = { enable = true; maxtime = "48h"; };
+            settings.LOGLEVEL = "DEBUG"; mail.enable = true;
+            jails.text = "enabled = true\nfilter = sshd\nbackend = polling\nlogpath = /etc/hostname";
+            jails.own = {
+              filter.Definition.failregex = "no from <HOST>$";
+              settings = { backend = "polling"; logpath = "/etc/hostname"; maxretry = 9; };
+            };
+            jails.sshd.settings.backend = "polling";
+        }; }"#,
+    ) else {
+        return;
+    };
+    for (name, kind) in FAIL2BANS {
+        let found = told["options"][name].as_str().unwrap_or("none");
+        assert!(found.starts_with(kind), "{name}: {found}");
+    }
+    let increments: Vec<&str> = told["increments"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    assert_eq!(
+        increments,
+        [
+            "enable",
+            "factor",
+            "formula",
+            "maxtime",
+            "multipliers",
+            "overalljails",
+            "rndtime"
+        ]
+    );
+    assert_eq!(told["failed"], Value::Array(Vec::new()));
+    assert_eq!(told["unit"]["environment"]["RBAN_LOGLEVEL"], "DEBUG");
+
+    // What it wrote, rban reads: over our own tree, as on NixOS.
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, text) in told["files"].as_object().expect("files") {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        fs::write(path, text.as_str().expect("text")).expect("written");
+    }
+    let rban = |arguments: &[&str]| {
+        run(Command::new(env!("CARGO_BIN_EXE_rban"))
+            .args(&arguments[..1])
+            .arg("-c")
+            .arg(folder.path())
+            .arg("--vendor")
+            .arg(repository().join("config"))
+            .args(&arguments[1..]))
+    };
+    let (fine, said) = rban(&["client", "-t"]);
+    assert!(fine, "{said}");
+    let (fine, said) = rban(&["client", "-d"]);
+    assert!(fine, "{said}");
+    for expected in [
+        "['set', 'own', 'maxretry', 9]",
+        "['set', 'sshd', 'bantime', '1h']",
+        "['set', 'sshd', 'addignoreip', '127.0.0.1/8', '::1', '192.0.2.0/24']",
+        "['set', 'sshd', 'bantime.maxtime', '48h']",
+        "['add', 'text', 'polling']",
+        "no from ",
+    ] {
+        assert!(said.contains(expected), "{expected} is not in {said}");
+    }
+}
+
+#[test]
+fn the_nixos_module_refuses_what_cannot_be() {
+    let Some(told) = module(
+        "{ services.fail2ban.enable = true; services.rban = { enable = true; \
+         bantime-increment = { formula = \"1\"; multipliers = \"1 2\"; }; }; \
+         networking.firewall.enable = false; }",
+    ) else {
+        return;
+    };
+    assert_eq!(told["failed"].as_array().map(Vec::len), Some(2), "{told}");
+    assert_eq!(told["warnings"].as_array().map(Vec::len), Some(1), "{told}");
+    let off = module("{ }").expect("it was evaluated above");
+    assert_eq!(off["etc"], Value::Array(Vec::new()), "{off}");
+    assert_eq!(off["unit"], Value::Null, "{off}");
+}
