@@ -96,6 +96,8 @@ pub(super) struct JournalFile {
     compact: bool,
     /// The file's size; nothing reaches beyond it.
     length: u64,
+    /// No name led to it any more.
+    deleted: bool,
     /// The arrays of entries as far as they have been walked.
     arrays: Vec<Array>,
 }
@@ -117,6 +119,7 @@ impl JournalFile {
             pages,
             header,
             length,
+            deleted: false,
             compact: header.flags & COMPACT != 0,
             arrays: Vec::new(),
         })
@@ -129,6 +132,8 @@ impl JournalFile {
     /// Looks at the header anew. A file that shrank or became another one is damaged.
     pub(super) fn refresh(&mut self) -> Result<(), JournalError> {
         self.pages.refresh();
+        // Asked before the header is read: what was written until the name went is in there.
+        self.deleted = is_deleted(&self.pages);
         let mut header = read_header(&mut self.pages)?;
         self.length = size(&self.pages)?;
         header.entries = header.entries.min(self.length / ENTRY_HEADER);
@@ -139,14 +144,10 @@ impl JournalFile {
         Ok(())
     }
 
-    /// Nothing will be added any more: it was rotated away, or has no name left.
-    pub(super) fn is_finished(&self) -> bool {
-        self.header.archived || self.is_deleted()
-    }
-
-    fn is_deleted(&self) -> bool {
-        let metadata = self.pages.file().metadata();
-        metadata.is_ok_and(|metadata| metadata.nlink() == 0)
+    /// Nothing will be added any more to what was there at the last refresh: it had been rotated
+    /// away, or had no name left.
+    pub(super) const fn is_finished(&self) -> bool {
+        self.header.archived || self.deleted
     }
 
     /// An entry by its number in the file.
@@ -304,6 +305,11 @@ impl JournalFile {
             .read(at, buffer)
             .map_err(|error| JournalError::from(&error))
     }
+}
+
+fn is_deleted(pages: &Pages) -> bool {
+    let metadata = pages.file().metadata();
+    metadata.is_ok_and(|metadata| metadata.nlink() == 0)
 }
 
 fn size(pages: &Pages) -> Result<u64, JournalError> {
