@@ -5,6 +5,7 @@ use super::item::Item;
 use super::jail::Enabled;
 use super::ordered::Ordered;
 use super::server::ServerRead;
+use super::settings::reads_files;
 use super::stream::{JailStream, Outcome};
 use super::{Config, glob, options};
 use crate::model::{JailSettings, ServerSettings};
@@ -183,7 +184,7 @@ impl Config<'_> {
     }
 
     fn lacks_logs(&self, settings: &JailSettings) -> bool {
-        !settings.backend.starts_with("systemd")
+        reads_files(&settings.backend)
             && settings
                 .logs
                 .iter()

@@ -170,7 +170,7 @@ impl Typer<'_, '_> {
             )
         })?;
         match spec.name.to_lowercase().as_str() {
-            "auto" | "polling" | "pyinotify" | "systemd" => Ok(text),
+            "auto" | "polling" | "pyinotify" | "systemd" | "stdin" | "pipe" | "syslog" => Ok(text),
             "gamin" => {
                 self.warn(
                     "backend",
@@ -217,7 +217,7 @@ impl Typer<'_, '_> {
                 tail,
             });
         }
-        if logs.is_empty() && !backend.starts_with("systemd") {
+        if logs.is_empty() && reads_files(backend) {
             return Err(self.wrong(
                 "logpath",
                 "expected a logpath, found none",
@@ -391,4 +391,10 @@ fn action(read: &ActionRead, kill: bool) -> ActionSettings {
         python: read.python.clone(),
         origin: read.origin.clone().unwrap_or(Origin::Default),
     }
+}
+
+/// Whether a backend reads log files: all do but the journal and what is pushed.
+pub(super) fn reads_files(backend: &str) -> bool {
+    let name = backend.split('[').next().unwrap_or_default().trim();
+    !["systemd", "stdin", "pipe", "syslog"].contains(&name)
 }

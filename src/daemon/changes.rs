@@ -9,6 +9,7 @@ use super::control::{plain, unknown_jail};
 use super::draft::{METHODS, amend, is_true, no_action, usedns, value_error};
 use super::ending::Outcome;
 use super::jails::say;
+use super::journals;
 use super::queries;
 use super::socket::Answer;
 use super::state::Daemon;
@@ -139,7 +140,10 @@ impl Daemon {
             Change::AddLogPath { .. } | Change::DelLogPath(_) | Change::LogEncoding(_) => {
                 return self.relog(name, amended);
             }
-            Change::AddJournalMatch(_) | Change::DelJournalMatch(_) => {}
+            Change::AddJournalMatch(_) | Change::DelJournalMatch(_) => {
+                journals::wanted(&amended).map_err(value_error)?;
+                return self.relog(name, amended);
+            }
             Change::Idle(_)
             | Change::Attempt { .. }
             | Change::BanIp(_)

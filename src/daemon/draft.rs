@@ -113,6 +113,9 @@ pub(super) fn amend(settings: &mut JailSettings, change: &Change) -> Result<(), 
         Change::AddJournalMatch(words) => filter.journalmatch.extend(match_groups(words)),
         Change::DelJournalMatch(words) if words.is_empty() => filter.journalmatch.clear(),
         Change::DelJournalMatch(words) => {
+            let lines = std::mem::take(&mut filter.journalmatch);
+            let groups = lines.iter().flat_map(|line| match_groups(line));
+            filter.journalmatch = groups.filter(|group| !group.is_empty()).collect();
             let group = words.clone();
             let place = filter.journalmatch.iter().position(|known| *known == group);
             let place = place.ok_or_else(|| {

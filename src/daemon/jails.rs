@@ -201,6 +201,7 @@ impl Daemon {
         // A journal is heard of once, however many log files it stands for.
         running.unheard = match backend_name(&running.settings.backend) {
             "systemd" => 1,
+            "stdin" | "pipe" | "syslog" => 0,
             _ => running.settings.logs.len(),
         };
         let logs = running.settings.logs.iter();
@@ -638,6 +639,9 @@ pub(super) fn backend_name(backend: &str) -> &'static str {
     match backend.split('[').next().unwrap_or_default().trim() {
         "polling" => "polling",
         "systemd" => "systemd",
+        "stdin" => "stdin",
+        "pipe" => "pipe",
+        "syslog" => "syslog",
         _ => "pyinotify",
     }
 }

@@ -62,7 +62,10 @@ fn watcher(outlet: &Outlet<Message>) -> std::io::Result<JournalWatcher> {
 /// What is wrong with `backend` or `journalmatch`, for the operator.
 pub(super) fn wanted(settings: &JailSettings) -> Result<(JournalPlace, JournalMatch), String> {
     let spec = Spec::parse(&settings.backend).map_err(|error| error.to_string())?;
-    let place = place(&spec)?;
+    let place = match spec.name.as_str() {
+        "systemd" => place(&spec)?,
+        _ => JournalPlace::default(),
+    };
     let expression =
         JournalMatch::parse(&settings.filter.journalmatch).map_err(|error| error.to_string())?;
     Ok((place, expression))

@@ -64,8 +64,10 @@ impl Daemon {
             return;
         };
         let settings = &running.settings;
-        if backend_name(&settings.backend) == "systemd" {
-            return self.follow_journal(name);
+        match backend_name(&settings.backend) {
+            "systemd" => return self.follow_journal(name),
+            "stdin" | "pipe" | "syslog" => return self.listen(name),
+            _ => {}
         }
         let encoding = Encoding::named(&settings.logencoding).or_else(|error| {
             let message = format!("[{name}] {error}; its logs are read as UTF-8");
@@ -128,6 +130,7 @@ impl Daemon {
         self.watcher.forget(subscriber, None);
         self.write_positions();
         self.unfollow_journal(subscriber);
+        self.stop_listening(name);
         let mut gone: Vec<Arc<Path>> = Vec::new();
         self.files.retain(|_, followed| {
             if followed
@@ -158,8 +161,10 @@ impl Daemon {
             return;
         };
         let subscriber = running.subscriber;
-        if backend_name(&running.settings.backend) == "systemd" {
-            return self.follow_journal(name);
+        match backend_name(&running.settings.backend) {
+            "systemd" => return self.follow_journal(name),
+            "stdin" | "pipe" | "syslog" => return self.listen(name),
+            _ => {}
         }
         let wanted: Vec<PathBuf> = running
             .settings
@@ -200,8 +205,10 @@ impl Daemon {
         let Some(running) = self.jails.iter().find(|running| *running.name == *name) else {
             return Vec::new();
         };
-        if backend_name(&running.settings.backend) == "systemd" {
-            return Vec::new();
+        match backend_name(&running.settings.backend) {
+            "systemd" => return Vec::new(),
+            "stdin" | "pipe" | "syslog" => return self.inlets_of(name),
+            _ => {}
         }
         let mut files: Vec<String> = self
             .files

@@ -1,7 +1,8 @@
 //! Wires the stages together: threads, signals, socket, restore, reload, shutdown.
 //!
 //! One thread owns all state ([`state`]) and takes messages from one [`inbox`] in turn; readers,
-//! workers and clients feed it and never touch the state. [`jails`] come and go, [`logs`] and [`journals`] feed them,
+//! workers and clients feed it and never touch the state. [`jails`] come and go, [`logs`],
+//! [`journals`] and [`inlets`] feed them,
 //! [`control`] and [`queries`] answer clients; the database has its thread in [`keeper`].
 
 mod changes;
@@ -11,6 +12,7 @@ mod draft;
 mod ending;
 mod facts;
 mod inbox;
+mod inlets;
 mod jails;
 mod journals;
 mod keeper;

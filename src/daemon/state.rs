@@ -13,6 +13,7 @@ use super::control;
 use super::ending::{Endings, Key, Reply};
 use super::facts;
 use super::inbox::{Inbox, Outlet, Ration, Waited};
+use super::inlets::Inlets;
 use super::jails::{Acting, Running};
 use super::journals::JournalReader;
 use super::keeper::{Keeper, News};
@@ -30,6 +31,7 @@ use crate::log::{self, Log};
 use crate::model::{Ban, Level, Logger, Record, ServerSettings, Span, Time};
 use crate::protocol::Value;
 use crate::source::journal::{JournalEvent, JournalWatcher};
+use crate::source::pushed::Push;
 use crate::source::{LogId, SourceEvent, Watcher};
 use crate::store::Write;
 
@@ -48,6 +50,8 @@ const POSITIONS_EVERY: Span = Span::from_secs(10);
 pub(super) enum Message {
     Source(SourceEvent, Option<Ration>),
     Journal(JournalEvent, Option<Ration>),
+    /// From an inlet, by its number.
+    Pushed(u32, Push, Option<Ration>),
     Command(Value, Reply),
     Asked(Asked),
     Report(Report),
@@ -83,6 +87,7 @@ pub(super) struct Daemon {
     /// Reads journals; there while a jail wants one.
     pub(super) journal: Option<JournalWatcher>,
     pub(super) journals: Vec<JournalReader>,
+    pub(super) inlets: Inlets,
     pub(super) log: Log,
     pub(super) outlet: Outlet<Message>,
     pub(super) notifier: Notifier,
@@ -143,6 +148,7 @@ impl Daemon {
             watcher: parts.watcher,
             journal: None,
             journals: Vec::new(),
+            inlets: Inlets::default(),
             log: parts.log,
             outlet: parts.outlet,
             notifier: parts.notifier,
@@ -229,6 +235,7 @@ impl Daemon {
         match message {
             Message::Source(event, _ration) => self.source(event),
             Message::Journal(event, _ration) => self.journal(event),
+            Message::Pushed(inlet, push, _ration) => self.pushed(inlet, push),
             Message::Command(command, reply) => control::answer(self, command, reply),
             Message::Asked(Asked::Stop) => self.stopping = true,
             Message::Asked(Asked::Leave) => (self.stopping, self.leaving) = (true, true),

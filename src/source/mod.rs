@@ -23,6 +23,7 @@ mod glob;
 pub mod journal;
 mod log;
 mod open;
+pub mod pushed;
 mod reader;
 mod room;
 mod seek;

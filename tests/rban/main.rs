@@ -23,6 +23,7 @@ mod packaging;
 mod packets;
 mod pattern;
 mod protocol;
+mod pushed;
 mod reference;
 mod samples;
 mod scripts;
