@@ -48,17 +48,20 @@ pub(super) struct Typer<'a, 't> {
 impl Typer<'_, '_> {
     fn jail(&mut self) -> Result<JailSettings, Complaint> {
         self.name()?;
-        let mut backend = self.backend()?;
+        let configured = self.backend()?;
+        let on_journal = self.read.journal.is_some();
+        let backend = if on_journal { "systemd" } else { &configured }.to_owned();
         let logs = self.logs(&backend)?;
-        let mut chosen = None;
-        if self.read.journal.is_some() {
-            let globs: Vec<&str> = logs.iter().map(|log| log.glob.as_str()).collect();
-            chosen = Some(format!(
-                "backend = {backend}: none of {} exists, journald runs, and there is a journalmatch",
-                globs.join(", ")
-            ));
-            backend = "systemd".into();
-        }
+        let globs: Vec<&str> = logs.iter().map(|log| log.glob.as_str()).collect();
+        let chosen = on_journal.then(|| {
+            format!(
+                "backend = {configured} comes to the journal: there is a journalmatch, and no {}",
+                match globs.as_slice() {
+                    [] => "logpath".to_owned(),
+                    globs => globs.join(" or "),
+                }
+            )
+        });
         if self.read.filter.is_none() {
             self.warn(
                 "filter",

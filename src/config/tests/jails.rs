@@ -176,6 +176,48 @@ fn the_journal_needs_no_logpath_and_tells_the_filter() {
     assert_eq!(loaded.jails[0].backend, "systemd[journalflags=1]");
 }
 
+/// A filter for the journal and for files, a jail that leaves it to us, and what else is there.
+fn auto_comes_to(jail: &str, filter: &str, files: &[&str]) -> JailSettings {
+    let mut story = Story::new()
+        .local("[sshd]\nenabled = true\nbackend = auto\nlogpath = /var/log/a*.log\n")
+        .file("/etc/jail.d/more.local", &format!("[sshd]\n{jail}\n"))
+        .file(
+            "/etc/filter.d/sshd.conf",
+            &format!(
+                "[Definition]\nfailregex = <lt_<logtype>/x> <HOST>\n{filter}\n\
+                 [lt_file]\nx = f\n[lt_journal]\nx = j\n"
+            ),
+        );
+    for file in files {
+        story = story.file(file, "");
+    }
+    story.loads().jails.remove(0)
+}
+
+#[test]
+fn auto_reads_the_file_if_it_exists_else_the_journal_else_it_waits() {
+    const JOURNALD: &str = "/run/systemd/journal/socket";
+    const MATCH: &str = "journalmatch = _COMM=sshd";
+    for (jail, filter, files, backend) in [
+        ("", MATCH, &[JOURNALD, "/var/log/auth.log"][..], "auto"),
+        ("", MATCH, &[JOURNALD], "systemd"),
+        (MATCH, "", &[JOURNALD], "systemd"),
+        ("", "", &[JOURNALD], "auto"),
+        ("", MATCH, &[], "auto"),
+        ("systemd_if_nologs = false", MATCH, &[JOURNALD], "auto"),
+        ("backend = polling", MATCH, &[JOURNALD], "polling"),
+        ("skip_if_nologs = true", MATCH, &[JOURNALD], "systemd"),
+        ("logpath =", MATCH, &[JOURNALD], "systemd"),
+    ] {
+        let settings = auto_comes_to(jail, filter, files);
+        assert_eq!(settings.backend, backend, "{jail} {filter} {files:?}");
+        let on_journal = backend == "systemd";
+        assert_eq!(settings.chosen.is_some(), on_journal);
+        let regex = if on_journal { "j <HOST>" } else { "f <HOST>" };
+        assert_eq!(settings.filter.failregex[0].0, regex, "the filter knows");
+    }
+}
+
 #[test]
 fn actions_are_named_after_their_arguments() {
     let list = "action = rules rules[name=sshd-2] rules[name=other] rules[actname=own]\n";
