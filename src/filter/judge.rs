@@ -320,9 +320,14 @@ impl Filter {
             None => Some(identify(&facts, self.usedns)),
         };
         let mut waits = false;
-        let report: Option<(fn(Failure) -> Verdict, _, _)> = match identity {
-            Some(Identity::Known(id, ip)) => Some((Verdict::Failure, id, ip)),
-            Some(Identity::Name(name)) => Some((Verdict::Named, FailId::Raw(name.into()), None)),
+        let known: fn(Failure) -> Verdict = Verdict::Failure;
+        let report = match identity {
+            Some(Identity::Known(id, ip)) => Some((known, id, ip)),
+            Some(Identity::Name(name)) => Some((
+                Verdict::Named as fn(Failure) -> Verdict,
+                FailId::Raw(name.into()),
+                None,
+            )),
             Some(Identity::Nobody) => None,
             Some(Identity::Missing) => {
                 match merged {

@@ -1,5 +1,7 @@
 //! The manual pages name what the program knows, all of it, and read without a warning.
 
+#![expect(clippy::disallowed_methods, reason = "tests run the real programs")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -2,6 +2,8 @@
 //!
 //! Packages are built and installed on booted systems by `make test-packages`, which is slow.
 
+#![expect(clippy::disallowed_methods, reason = "tests run the real programs")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -472,7 +472,7 @@ impl Walk {
             Place::TextEnd => self.byte.is_none(),
             Place::Word | Place::AsciiWord => edge,
             // Python finds no place at all in an empty text.
-            Place::NotWord | Place::NotAsciiWord => !edge && !(self.begin && self.byte.is_none()),
+            Place::NotWord | Place::NotAsciiWord => !(edge || self.begin && self.byte.is_none()),
         }
     }
 }
