@@ -14,7 +14,7 @@ licences ?= LICENSE-MIT LICENSE-APACHE
 # Where rban looks for its own files, whatever the prefix.
 vendordir = /usr/share/rban
 DESTDIR ?=
-# LINKS=1 puts fail2ban-client and -server beside rban, which then is them.
+# LINKS=1 puts fail2ban-client, -server and -regex beside rban, which then is them.
 LINKS ?= 0
 # The paths file of the system at hand: debian, fedora, arch, opensuse or common.
 PATHS ?= $(shell . /etc/os-release 2>/dev/null; \

@@ -217,6 +217,7 @@ impl Filter {
             self.counters.exhausted += u64::from(pre.exhausted());
             return None;
         }
+        self.counters.prefregex += 1;
         let Some(range) = groups
             .content()
             .and_then(|slot| pre.get(slot))

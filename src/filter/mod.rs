@@ -117,6 +117,8 @@ pub struct Counters {
     pub old: u64,
     /// Times a search gave up for want of steps.
     pub exhausted: u64,
+    /// How often prefregex matched.
+    pub prefregex: u64,
     /// Per failregex.
     pub hits: Vec<u64>,
     /// Per ignoreregex.

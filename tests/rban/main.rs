@@ -25,6 +25,7 @@ mod pattern;
 mod protocol;
 mod pushed;
 mod reference;
+mod regex;
 mod samples;
 mod scripts;
 mod shipped_actions;

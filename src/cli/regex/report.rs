@@ -208,7 +208,12 @@ impl<'o> Report<'o> {
         if let Some(regex) = &self.prefregex {
             let mut lines = vec![regex.resolved().to_owned()];
             lines.extend(self.prefregex_groups.iter().map(|g| format!("    {g}")));
-            writeln!(out, "\nPrefregex: {} total", self.prefregex_hits)?;
+            // What several lines were searched for together is known to the filter alone.
+            let hits = match judge.filter.maxlines() {
+                1 => self.prefregex_hits,
+                _ => judge.filter.counters().prefregex,
+            };
+            writeln!(out, "\nPrefregex: {hits} total")?;
             list(out, None, &lines)?;
         }
         self.print_hits("Failregex", &self.failregex, out)?;
