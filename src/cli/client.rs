@@ -16,7 +16,7 @@ use crate::protocol::{Request, Stop, Value, render, render_error};
 /// How long to wait for a start or an end, unless `--timeout` says otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a server that runs may take to say so.
-const PING: Duration = Duration::from_secs(2);
+pub(super) const PING: Duration = Duration::from_secs(2);
 /// The longest time that is waited for anything.
 const LONGEST: f64 = 86_400.0;
 
@@ -39,6 +39,8 @@ pub(super) fn run(program: Program, options: Options, world: &mut World<'_>) -> 
     } else if words.is_empty() || words == ["help"] {
         world.say(help::full(program).trim_end());
         !words.is_empty()
+    } else if options.json {
+        super::json::answer(&options, words, world)
     } else {
         obey(&options, words, world)
     };
@@ -230,6 +232,22 @@ fn restart(options: &Options, world: &mut World<'_>) -> bool {
         return false;
     }
     start(options, world)
+}
+
+/// Connects to the server; why not is logged.
+pub(super) fn contact(
+    options: &Options,
+    patience: Option<Duration>,
+    world: &mut World<'_>,
+) -> Option<Wire> {
+    let socket = socket(options, world)?;
+    match Wire::connect(&socket, patience) {
+        Ok(wire) => Some(wire),
+        Err(error) => {
+            world.log(Level::Error, &error.to_string());
+            None
+        }
+    }
 }
 
 /// Sends a command and prints what came of it; `words` say how it is to be shown.

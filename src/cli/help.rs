@@ -1,7 +1,7 @@
 //! Help, made of the tables of options and commands.
 
-use super::options;
 use super::{FAIL2BAN_VERSION, FAILED, Program, World};
+use super::{options, short};
 use crate::protocol::{COMMANDS, Scope};
 
 /// The version in words.
@@ -42,10 +42,13 @@ pub(super) fn overview(arguments: &[String], world: &mut World<'_>) -> u8 {
          rban client      talk to the server (fail2ban-client)\n\
          rban regex       try a filter on a log (fail2ban-regex)\n\
          rban config      what counts in the configuration, and where it is from\n\
-         rban status, banned, unban, reload, start, stop, restart, ping, version\n                 \
+         rban completion  for bash, zsh and fish\n\
+         {}\
+         rban reload, start, stop, restart, ping, version\n                 \
          short for the client's commands\n\n\
          rban WORD --help tells more.",
-        version()
+        version(),
+        short_forms()
     );
     if matches!(word, "-h" | "--help" | "help") {
         world.say(&text);
@@ -54,6 +57,14 @@ pub(super) fn overview(arguments: &[String], world: &mut World<'_>) -> u8 {
         world.say_error(&text);
         FAILED
     }
+}
+
+fn short_forms() -> String {
+    let row = |(word, arguments, help): &(&str, &str, &str)| {
+        let words = format!("rban {word} {arguments}");
+        format!("{words}\n                 {help}\n")
+    };
+    short::WORDS.iter().map(row).collect()
 }
 
 /// `--help` of server and client.

@@ -8,11 +8,14 @@ pub mod options;
 
 mod background;
 mod client;
+mod completion;
 mod configuration;
 mod converse;
 mod help;
+mod json;
 mod regex;
 mod reload;
+mod short;
 mod wire;
 mod world;
 
@@ -38,9 +41,7 @@ pub enum Program {
 }
 
 /// Our own words that are commands of the client, as they stand.
-const SHORT_FORMS: &[&str] = &[
-    "status", "banned", "unban", "reload", "start", "stop", "restart", "ping", "version",
-];
+const SHORT_FORMS: &[&str] = &["reload", "start", "stop", "restart", "ping", "version"];
 
 /// What is left to do.
 #[derive(Debug)]
@@ -86,8 +87,36 @@ fn called(arguments: &[String]) -> String {
     }
 }
 
+/// What is rban's own: its short forms and its completions.
+fn ours(arguments: &[String], world: &mut World<'_>) -> Option<u8> {
+    let (name, rest) = arguments.split_first()?;
+    let (word, words) = rest.split_first()?;
+    if name
+        .rsplit('/')
+        .next()
+        .unwrap_or("")
+        .starts_with("fail2ban-")
+    {
+        return None;
+    }
+    match word.as_str() {
+        "completion" => Some(completion::print(words, world)),
+        "help" if words == ["--man", "client"] => {
+            world.say(completion::troff().trim_end());
+            Some(0)
+        }
+        word if short::WORDS.iter().any(|(known, ..)| *known == word) => {
+            Some(short::run(word, words, world))
+        }
+        _ => None,
+    }
+}
+
 /// Runs everything but the server itself.
 pub fn run(arguments: &[String], world: &mut World<'_>) -> Next {
+    if let Some(code) = ours(arguments, world) {
+        return Next::Done(code);
+    }
     let (program, words) = match program(arguments) {
         Ok(found) => found,
         Err(_) => return Next::Done(help::overview(arguments, world)),

@@ -50,6 +50,7 @@ pub struct Options {
     /// Seconds, or a duration.
     pub timeout: Option<String>,
     pub str2sec: Option<String>,
+    pub json: bool,
     pub help: bool,
     /// Just the number.
     pub short_version: bool,
@@ -209,6 +210,12 @@ const ROWS: &[Row] = &[
         |o, v| o.str2sec = Some(v),
         "print a duration in seconds",
     ),
+    flag(
+        None,
+        "json",
+        |o| o.json = true,
+        "answers as JSON: status, stats, banned, get",
+    ),
     flag(Some('h'), "help", |o| o.help = true, "print this"),
     flag(
         Some('V'),
@@ -359,6 +366,12 @@ fn long_row(name: &str) -> Result<&'static Row, OptionError> {
         (Some(_), Some(_)) => Err(OptionError::Ambiguous(format!("--{name}"))),
         (None, _) => Err(OptionError::Unknown(format!("--{name}"))),
     }
+}
+
+/// All options that are shown, by their long names, for completion.
+pub fn long_names() -> Vec<String> {
+    let shown = ROWS.iter().filter(|row| !row.help.is_empty());
+    shown.map(|row| format!("--{}", row.long)).collect()
 }
 
 /// The options as help shows them.

@@ -281,8 +281,21 @@ impl Daemon {
                 };
                 return Ok(value.clone());
             }
+            Global::DbFile if !self.jails.is_empty() => {
+                let message = "Cannot change database when there are jails present";
+                return Err(Exception::builtin("RuntimeError", vec![message.into()]));
+            }
             Global::DbFile => {
-                return Err(plain("Cannot change database when there are jails present"));
+                let path = match text.to_lowercase().as_str() {
+                    "none" | "" => None,
+                    _ => Some(std::path::PathBuf::from(text)),
+                };
+                if path != self.server.dbfile {
+                    self.server.dbfile = path;
+                    let store = super::open_store(&self.server);
+                    self.keeper
+                        .ask(super::jails::RESTORE, move |kept| *kept = store);
+                }
             }
             Global::DbMaxMatches => {
                 let Value::Int(number) = value else {

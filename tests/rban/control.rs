@@ -1,7 +1,17 @@
 //! The server against the real fail2ban's: the real client sends the same commands to both, and
 //! what it prints and its exit codes have to be the same, but for what stands in [`DIFFERENT`].
 
-use crate::client::{REAL_SERVER, Real, Said, real_client, story_of};
+#![expect(clippy::disallowed_methods, reason = "a test drives the real programs")]
+
+use std::fs;
+use std::process::Command;
+
+use rban::cli::Wire;
+use rban::protocol::Value;
+use serde_json::Value as Json;
+
+use crate::client::{REAL_SERVER, Real, Said, lines, real_client, story_of};
+use crate::reference;
 
 const OURS: &[&str] = &[env!("CARGO_BIN_EXE_rban"), "server"];
 
@@ -79,4 +89,398 @@ fn the_real_client_hears_the_same_from_both_servers() {
     }
     assert!(report.is_empty(), "\n{report}");
     assert!(unused.is_empty(), "answered alike after all: {unused:?}");
+}
+
+/// A running server of ours on the test's configuration.
+fn server() -> Option<Real> {
+    Real::start_with(OURS)
+}
+
+fn rban(words: &[&str], conf: &str) -> (i32, String) {
+    let (word, rest) = words.split_first().expect("a word");
+    let output = Command::new(env!("CARGO_BIN_EXE_rban"))
+        .args([*word, "-c", conf])
+        .args(rest)
+        .output()
+        .expect("rban");
+    let out = String::from_utf8(output.stdout).expect("text");
+    (output.status.code().expect("a code"), out)
+}
+
+fn list(words: &[&str]) -> Value {
+    Value::list(words.iter().copied())
+}
+
+#[test]
+fn exporters_are_answered_in_every_protocol_of_pickle() {
+    let Some(server) = server() else { return };
+    let script = format!(
+        "import json, pickle, socket\n\
+         END = b'<F2B_END_COMMAND>'\n\
+         out = []\n\
+         for protocol in range(6):\n\
+         \x20   link = socket.socket(socket.AF_UNIX)\n\
+         \x20   link.connect({})\n\
+         \x20   for command in (['status'], ['status', 'one'], ['get', 'one', 'bantime'],\n\
+         \x20                   ['get', 'one', 'findtime'], ['get', 'one', 'maxretry'],\n\
+         \x20                   ['get', 'one', 'nonsense']):\n\
+         \x20       link.sendall(pickle.dumps(command, protocol) + END)\n\
+         \x20       data = b''\n\
+         \x20       while not data.endswith(END): data += link.recv(4096)\n\
+         \x20       code, payload = pickle.loads(data[:-len(END)])\n\
+         \x20       out.append([code, repr(payload)])\n\
+         \x20   link.close()\n\
+         print(json.dumps(out))\n",
+        Value::Str(server.path("sock").display().to_string()).repr(),
+    );
+    let Some(Json::Array(told)) = reference::python(&script) else {
+        panic!("python says nothing");
+    };
+    assert_eq!(told.len(), 36);
+    let log = server.path("one.log").display().to_string();
+    for answers in told.chunks(6) {
+        assert_eq!(
+            answers[0][1],
+            "[('Number of jail', 2), ('Jail list', 'one, two')]"
+        );
+        let status = answers[1][1].as_str().expect("text");
+        assert!(
+            status.contains(&format!("('File list', ['{log}'])")),
+            "{status}"
+        );
+        assert_eq!(
+            [&answers[2][1], &answers[3][1], &answers[4][1]],
+            ["600", "600", "5"]
+        );
+        assert_eq!(answers[5][0], 1);
+        assert!(
+            answers[5][1]
+                .as_str()
+                .expect("text")
+                .starts_with("Exception(")
+        );
+    }
+}
+
+/// What nagios, cacti and completions do to the text: fixed words, one number, comma and blank.
+#[test]
+fn scripts_that_grep_find_what_they_look_for() {
+    let Some(server) = server() else { return };
+    server
+        .ask(&list(&["set", "two", "banip", "192.0.2.7"]))
+        .expect("a ban");
+    let bin = env!("CARGO_BIN_EXE_rban");
+    let conf = server.conf();
+    let client = format!("{bin} client -c {conf}");
+    let said = |pipe: &str| crate::support::said(&format!("{client} {pipe}"));
+    assert_eq!(
+        said("status | sed -n 's/.*Jail list:[[:space:]]*//p'").trim(),
+        "one, two"
+    );
+    assert_eq!(
+        said("status | grep 'Number of jail' | awk '{print $5}'").trim(),
+        "2"
+    );
+    assert_eq!(
+        said("status | grep 'Jail list' | sed 's/^.*:[[:space:]]*//;s/,//g'").trim(),
+        "one two"
+    );
+    assert_eq!(
+        said("status two | grep 'Currently banned:' | grep -o '[0-9]*'").trim(),
+        "1"
+    );
+    assert_eq!(
+        said("status two | awk -F: '/Banned IP list/ {print $2}'").trim(),
+        "192.0.2.7"
+    );
+    assert_eq!(said("ping | grep -c 'Server replied: pong'").trim(), "1");
+}
+
+#[test]
+fn a_stop_script_that_hangs_holds_up_only_who_asked() {
+    let Some(server) = server() else { return };
+    let gate = server.path("gate");
+    crate::support::said(&format!("mkfifo {}", gate.display()));
+    for words in [
+        &["add", "slow", "polling"][..],
+        &["set", "slow", "addfailregex", "^x <HOST>$"],
+        &["set", "slow", "addaction", "hang"],
+        &["set", "slow", "action", "hang", "actionban", "true"],
+        &[
+            "set",
+            "slow",
+            "action",
+            "hang",
+            "actionstop",
+            &format!("cat {}", gate.display()),
+        ],
+        &["start", "slow"],
+        &["set", "slow", "banip", "192.0.2.8"],
+    ] {
+        server.ask(&list(words)).expect("an answer");
+    }
+    let socket = server.path("sock");
+    std::thread::scope(|scope| {
+        let stopping = scope.spawn(|| {
+            let mut wire = Wire::connect(&socket, None).expect("a server");
+            wire.ask(&list(&["stop", "slow"]))
+        });
+        // Gone for everybody else while its script still waits.
+        while server.ask(&list(&["status", "slow"])).is_ok() {
+            std::thread::yield_now();
+        }
+        assert_eq!(
+            server.ask(&list(&["ping"])).expect("an answer"),
+            "pong".into()
+        );
+        let report = server
+            .ask(&list(&["rban-report"]))
+            .expect("a report")
+            .repr();
+        assert!(report.contains("'stopping'"), "{report}");
+        assert!(!stopping.is_finished());
+        // A jail of that name waits for its predecessor.
+        let adding = scope.spawn(|| {
+            let mut wire = Wire::connect(&socket, None).expect("a server");
+            wire.ask(&list(&["add", "slow", "polling"]))
+        });
+        assert_eq!(
+            server
+                .ask(&list(&["set", "one", "maxretry", "4"]))
+                .expect("4"),
+            Value::Int(4)
+        );
+        assert!(!adding.is_finished());
+        fs::write(&gate, "go").expect("the script goes on");
+        assert_eq!(
+            stopping.join().expect("a thread").expect("an answer"),
+            Value::None
+        );
+        assert_eq!(
+            adding.join().expect("a thread").expect("an answer"),
+            "slow".into()
+        );
+    });
+}
+
+#[test]
+fn a_hundred_clients_at_once_are_all_answered() {
+    let Some(server) = server() else { return };
+    let socket = server.path("sock");
+    let barrier = std::sync::Barrier::new(100);
+    std::thread::scope(|scope| {
+        for number in 0..100 {
+            let (socket, barrier) = (&socket, &barrier);
+            scope.spawn(move || {
+                let mut wire = Wire::connect(socket, None).expect("a server");
+                barrier.wait();
+                for _ in 0..10 {
+                    let answer = wire.ask(&list(&["echo", &number.to_string()]));
+                    assert_eq!(answer.expect("an answer"), list(&[&number.to_string()]));
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn others_may_look_and_change_nothing() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let Some(server) = server() else { return };
+    // As `socketmode` would have it.
+    crate::support::said(&format!(
+        "chmod 0711 {0}; chmod 0777 {0}/sock",
+        server.conf()
+    ));
+    let script = format!(
+        "import json, os, sys\n\
+         from fail2ban.client.csocket import CSocket\n\
+         os.setgid(65534); os.setuid(65534)\n\
+         link = CSocket({})\n\
+         out = [[answer[0], str(answer[1])] for answer in map(link.send, [\n\
+         \x20   ['status'], ['get', 'one', 'bantime'], ['set', 'one', 'bantime', '1'], ['stop'],\n\
+         \x20   ['get', 'one', 'action', 'quiet', 'actionban']])]\n\
+         print(json.dumps(out))\n",
+        Value::Str(server.path("sock").display().to_string()).repr(),
+    );
+    let told = reference::python(&script).expect("answers");
+    let codes: Vec<i64> = told
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|answer| answer[0].as_i64().expect("a code"))
+        .collect();
+    assert_eq!(codes, [0, 0, 1, 1, 1], "{told}");
+    assert_eq!(
+        server.ask(&list(&["get", "one", "bantime"])).expect("600"),
+        Value::Int(600)
+    );
+}
+
+#[test]
+fn a_socket_of_systemd_is_used_and_left() {
+    let Some(server) = server() else { return };
+    let conf = server.conf();
+    server.ask(&list(&["stop"])).expect("the end");
+    let bin = env!("CARGO_BIN_EXE_rban");
+    let script = format!(
+        "import json, os, socket, time\n\
+         from fail2ban.client.csocket import CSocket\n\
+         listener = socket.socket(socket.AF_UNIX); listener.bind('{conf}/theirs'); listener.listen(5)\n\
+         child = os.fork()\n\
+         if not child:\n\
+         \x20   os.dup2(listener.fileno(), 3); os.set_inheritable(3, True)\n\
+         \x20   os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()), LISTEN_FDNAMES='fail2ban')\n\
+         \x20   os.execv('{bin}', ['rban', 'server', '-f', '-c', '{conf}', '-s', '{conf}/other', 'start'])\n\
+         # The connection waits in the listener's queue until there is a server.\n\
+         link = CSocket('{conf}/theirs', timeout=30)\n\
+         out = [link.send(['ping'])[1], os.path.exists('{conf}/other')]\n\
+         link.send(['stop'])\n\
+         os.waitpid(child, 0)\n\
+         out.append(os.path.exists('{conf}/theirs'))\n\
+         print(json.dumps(out))\n"
+    );
+    let told = reference::python(&script).expect("answers");
+    assert_eq!(told, serde_json::json!(["pong", false, true]));
+}
+
+#[test]
+fn fail2bans_stream_of_commands_starts_its_jails_here() {
+    let Some(server) = Real::start_with(&[OURS[0], "server", "--async"]) else {
+        return;
+    };
+    let conf = server.conf();
+    assert_eq!(
+        server.ask(&list(&["status"])).expect("a status").repr(),
+        "[('Number of jail', 0), ('Jail list', '')]"
+    );
+    let script = format!(
+        "import json\n\
+         from fail2ban.client.configurator import Configurator\n\
+         from fail2ban.client.csocket import CSocket\n\
+         configurator = Configurator()\n\
+         configurator.setBaseDir('{conf}')\n\
+         configurator.readAll(); configurator.getOptions(); configurator.convertToProtocol()\n\
+         link = CSocket('{conf}/sock')\n\
+         answers = [link.send(['server-stream', configurator.getConfigStream()]),\n\
+         \x20          link.send(['server-status'])]\n\
+         print(json.dumps([[code, str(told)] for code, told in answers]))\n"
+    );
+    let told = reference::python(&script).expect("answers");
+    assert_eq!(told, serde_json::json!([[0, "None"], [0, "Server ready"]]));
+    let command = lines(
+        "status\nget one failregex\nget two bantime\nget two actions\nreload one\nreload\nstatus",
+        &conf,
+    );
+    let said = real_client(&conf, &command);
+    assert!(said[0].out.contains("one, two"), "{said:?}");
+    assert!(said[1].out.contains("fail from"), "{said:?}");
+    assert_eq!(
+        (said[2].out.as_str(), said[3].out.contains("a, b")),
+        ("-1\n", true)
+    );
+    assert_eq!(
+        (said[4].out.as_str(), said[5].out.as_str()),
+        ("OK\n", "OK\n")
+    );
+    assert_eq!(said[6], said[0]);
+    // What a log says is judged by what the stream set up.
+    fs::write(server.path("one.log"), " bad 192.0.2.50\n".repeat(5)).expect("lines");
+    server.until_banned("192.0.2.50");
+}
+
+#[test]
+fn short_forms_and_json_tell_how_the_jails_are() {
+    let Some(server) = server() else { return };
+    let conf = server.conf();
+    assert_eq!(
+        rban(&["status", "--check"], &conf),
+        (0, "healthy: 2 jails\n".to_owned())
+    );
+    assert_eq!(
+        rban(&["ban", "192.0.2.3", "one", "--for", "1h"], &conf),
+        (0, "1\n".to_owned())
+    );
+    assert_eq!(rban(&["ban", "192.0.2.4"], &conf), (0, "2\n".to_owned()));
+    let times = server
+        .ask(&list(&["get", "one", "banip", "--with-time"]))
+        .expect("times")
+        .repr();
+    assert!(
+        times.contains("192.0.2.3 \\t") && times.contains("+ 3600 ="),
+        "{times}"
+    );
+    let json =
+        |words: &[&str]| -> Json { serde_json::from_str(&rban(words, &conf).1).expect("JSON") };
+    let status = json(&["status", "--json"]);
+    assert_eq!(status["jails"][0]["state"], "running");
+    assert_eq!(
+        status["jails"][0]["sources"][0]["path"],
+        format!("{conf}/one.log")
+    );
+    assert_eq!(
+        status["jails"][0]["banned"],
+        serde_json::json!({ "current": 2, "total": 2 })
+    );
+    assert_eq!(
+        json(&["status", "two", "--json"])["addresses"],
+        serde_json::json!(["192.0.2.4"])
+    );
+    assert_eq!(
+        json(&["banned", "192.0.2.4", "--json"]),
+        serde_json::json!({ "addresses": [{ "address": "192.0.2.4", "jails": ["one", "two"] }] })
+    );
+    assert_eq!(
+        json(&["get", "one", "maxretry", "--json"]),
+        serde_json::json!({ "value": 5 })
+    );
+    assert_eq!(json(&["stats", "--json"])["jails"][1]["name"], "two");
+    assert_eq!(
+        json(&["get", "none", "maxretry", "--json"])["error"],
+        "Sorry but the jail 'none' does not exist"
+    );
+    assert_eq!(rban(&["unban", "--all"], &conf), (0, "3\n".to_owned()));
+
+    server
+        .ask(&list(&["set", "two", "addlogpath", "/nonexistent/log"]))
+        .expect("a log to wait for");
+    while rban(&["status", "--check"], &conf).0 == 0 {}
+    let (code, said) = rban(&["status", "--check"], &conf);
+    assert_eq!(code, 1);
+    assert!(
+        said.contains("degraded: [two] waiting: /nonexistent/log: "),
+        "{said}"
+    );
+    let (_, said) = rban(&["status", "two"], &conf);
+    assert!(
+        said.starts_with("Status for the jail: two\n|- Filter\n"),
+        "{said}"
+    );
+    assert!(said.contains("   action a: no error\n"), "{said}");
+    server.ask(&list(&["stop"])).expect("the end");
+    assert_eq!(rban(&["status", "--check"], &conf).0, 2);
+}
+
+#[test]
+fn completions_are_what_their_shells_can_read() {
+    for shell in ["bash", "zsh", "fish"] {
+        let bin = env!("CARGO_BIN_EXE_rban");
+        let script = crate::support::said(&format!("{bin} completion {shell}"));
+        assert!(script.contains("addignoreip"), "{shell}");
+    }
+    let bin = env!("CARGO_BIN_EXE_rban");
+    let complete = |words: &str, at: usize| {
+        crate::support::said(&format!(
+            "bash -c 'source <({bin} completion bash); COMP_WORDS=({words}); COMP_CWORD={at}; \
+             _rban; echo ${{COMPREPLY[*]}}'"
+        ))
+    };
+    assert_eq!(complete("rban stat", 1).trim(), "status stats");
+    assert_eq!(complete("rban client set x bantim", 4).trim(), "bantime");
+    assert_eq!(
+        complete("fail2ban-client get dbmaxm", 2).trim(),
+        "dbmaxmatches"
+    );
 }
