@@ -1,6 +1,7 @@
 //! `-i`: commands from standard input, one a line, until `exit` or the end of the input.
 
 use super::client::obey;
+use super::editor::{self, Line};
 use super::{Options, Program, help, world::World};
 use crate::config::shell_words;
 use crate::model::Level;
@@ -15,7 +16,8 @@ pub(super) fn converse(options: &Options, world: &mut World<'_>) -> bool {
     }
     let version = help::version();
     world.say(&format!("{version}\nhelp lists all commands, exit ends.\n"));
-    while let Some(line) = ask(world) {
+    let mut editor = editor::at_a_terminal().then(Line::default);
+    while let Some(line) = ask(editor.as_mut(), world) {
         match line.trim() {
             "" => {}
             "exit" | "quit" => return true,
@@ -33,7 +35,11 @@ pub(super) fn converse(options: &Options, world: &mut World<'_>) -> bool {
 }
 
 /// The next line; `None` at the end of the input.
-fn ask(world: &mut World<'_>) -> Option<String> {
+fn ask(editor: Option<&mut Line>, world: &mut World<'_>) -> Option<String> {
+    if let Some(editor) = editor {
+        // Whatever the terminal has against it is the end of the input.
+        return editor.read(PROMPT, world.input, world.out).ok().flatten();
+    }
     // A prompt that cannot be written will not be missed.
     let _ = write!(world.out, "{PROMPT}");
     let _ = world.out.flush();

@@ -11,6 +11,7 @@ mod client;
 mod completion;
 mod configuration;
 mod converse;
+mod editor;
 mod help;
 mod json;
 mod regex;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::clock;
 use super::control::{plain, unknown_jail};
-use super::draft::{METHODS, amend, is_true, no_action, usedns, value_error};
+use super::draft::{amend, is_true, no_action, usedns, value_error};
 use super::ending::Outcome;
 use super::jails::say;
 use super::journals;
@@ -15,7 +15,7 @@ use super::socket::Answer;
 use super::state::Daemon;
 use crate::action::Job;
 use crate::model::{Ban, BanTime, FailId, JailSettings, Level, Logger};
-use crate::protocol::{Change, Exception, Query, Value, index_error};
+use crate::protocol::{Change, Exception, METHODS, Query, Value, index_error};
 
 impl Daemon {
     /// Changes a jail; an action that goes, or comes again, is waited for.

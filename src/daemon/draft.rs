@@ -10,7 +10,7 @@ use crate::model::{
     ActionSettings, BanIncrement, BanTime, FilterSettings, IgnoreCache, JailSettings, LogPath,
     Origin, PrefixSettings, Span, UseDns,
 };
-use crate::protocol::{self, Change, Exception, Request, Value, index_error};
+use crate::protocol::{self, Change, Exception, METHODS, Request, Value, index_error};
 
 /// Commands of a client know no file and line.
 const CLIENT: &str = "client";
@@ -180,11 +180,6 @@ pub(super) fn amend(settings: &mut JailSettings, change: &Change) -> Result<(), 
     }
     Ok(())
 }
-
-/// What an action can be told to do, besides having properties.
-pub(super) const METHODS: &[&str] = &[
-    "ban", "flush", "prolong", "reban", "reload", "start", "stop", "unban",
-];
 
 fn add_action(
     settings: &mut JailSettings,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::clock;
 use super::control::{plain, unknown_jail};
-use super::draft::{METHODS, no_action};
+use super::draft::no_action;
 use super::jails::backend_name;
 use super::journals;
 use super::socket::Answer;
@@ -12,7 +12,7 @@ use super::state::Daemon;
 use crate::filter::{Filter, FilterError, Part, Reason};
 use crate::jail::{Listed, date_time};
 use crate::model::{BanIncrement, FailId, JailSettings, Span, UseDns};
-use crate::protocol::{Query, Value};
+use crate::protocol::{METHODS, Query, Value};
 
 /// A length of time as Python has it: a whole number where it is one.
 pub(super) fn seconds(span: Span) -> Value {

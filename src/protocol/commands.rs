@@ -15,6 +15,11 @@ use words::{Words, plain};
 pub use parse::parse;
 pub use words::index_error;
 
+/// What an action can be told to do, besides having properties.
+pub const METHODS: &[&str] = &[
+    "ban", "flush", "prolong", "reban", "reload", "start", "stop", "unban",
+];
+
 /// Where a command's words are looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -507,6 +512,9 @@ pub const COMMANDS: &[Command] = &[
         "change an action, or call one of its methods",
         |w| {
             let (action, property, value) = (w.text()?, w.text()?, w.value().ok());
+            if value.is_none() && !METHODS.contains(&property.as_str()) {
+                return Err(index_error());
+            }
             let properties = vec![(property, value)];
             Ok(w.change(Change::Action { action, properties }))
         },

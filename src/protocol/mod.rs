@@ -12,7 +12,7 @@ mod request;
 mod unicode;
 mod value;
 
-pub use commands::{COMMANDS, Command, Scope, index_error, parse};
+pub use commands::{COMMANDS, Command, METHODS, Scope, index_error, parse};
 pub use exception::Exception;
 pub use render::{Charset, render, render_error};
 pub use request::{Change, Global, Query, Reload, Request, Stop, Unban};

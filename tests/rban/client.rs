@@ -277,7 +277,7 @@ get three datepattern
 get three maxlines
 get three logencoding
 set three addfailregex '^three <HOST>$'
-multi-set three addignoreregex ''
+set three addignoreregex '^none'
 set three addlogpath DIR/one.log head
 set three addaction made
 set three action made actionban 'true <ip>'
