@@ -15,7 +15,7 @@ use super::words::date_time;
 use crate::model::{Ban, BanTime, FailId, Network, Span, Time};
 
 /// Bytes of lines and data kept for all bans of a jail, for their unban actions.
-const DETAILS: usize = 16 << 20;
+const DETAILS: usize = 4 << 20;
 /// The end of a permanent ban.
 const NEVER: Time = Time::from_micros(i64::MAX);
 

@@ -161,8 +161,10 @@ impl<'a> Bans<'a> {
         Ok(Self {
             jail: connection.prepare("INSERT OR IGNORE INTO jails(name, enabled) VALUES(?, 1)")?,
             bans: connection.prepare(
+                // After a crash the log's last lines are read again, and may lead to the same ban.
                 "INSERT INTO bans(jail, ip, timeofban, bantime, bancount, data) \
-                 VALUES(?, ?, ?, ?, ?, ?)",
+                 SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT EXISTS \
+                 (SELECT 1 FROM bans WHERE jail = ?1 AND ip = ?2 AND timeofban = ?3)",
             )?,
             bips: connection.prepare(
                 "INSERT OR REPLACE INTO bips(jail, ip, timeofban, bantime, bancount, data) \

@@ -15,6 +15,7 @@ mod house;
 mod jail;
 mod journal;
 mod lab;
+mod life;
 mod log;
 mod manual;
 mod oracle;

@@ -1,0 +1,426 @@
+//! A daemon's life and what survives it: fail2ban before and after us, kill -9, the service
+//! manager's ear, and what monitoring sees.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test drives real programs and waits for them with a real clock"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+/// How long anything may take before a test gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Program {
+    Rban,
+    Fail2ban,
+}
+
+/// One tree of configuration for both programs, with an action that only writes down.
+struct Home {
+    folder: TempDir,
+    running: Option<(Program, Child)>,
+}
+
+impl Home {
+    fn new(server: &str, jail: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let home = Self {
+            folder,
+            running: None,
+        };
+        let at = home.path("");
+        let at = at.display();
+        home.write(
+            "fail2ban.conf",
+            &format!(
+                "[Definition]\nloglevel = INFO\nlogtarget = {at}/log\nsocket = {at}/sock\n\
+                 pidfile = {at}/pid\ndbfile = {at}/db\ndbpurgeage = 1d\n{server}\n"
+            ),
+        );
+        home.write(
+            "jail.conf",
+            &format!(
+                "[DEFAULT]\nbantime = 1h\nfindtime = 10m\nmaxretry = 3\nbackend = polling\n\
+                 [door]\nenabled = true\nfilter = door\nlogpath = {at}/door.log\n{jail}\n"
+            ),
+        );
+        home.write(
+            "filter.d/door.conf",
+            "[Definition]\nfailregex = ^ bad guest <HOST>$\ndatepattern = ^%%Y-%%m-%%d %%H:%%M:%%S\n",
+        );
+        home.write(
+            "action.d/note.conf",
+            &format!(
+                "[Definition]\nactionban = echo ban <ip> >> {at}/acts\n\
+                 actionunban = echo unban <ip> >> {at}/acts\n"
+            ),
+        );
+        home.write("door.log", "");
+        home
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder made");
+        fs::write(path, text).expect("written");
+    }
+
+    fn failures(&self, address: &str, count: usize) {
+        append(&self.path("door.log"), &lines(address, count));
+    }
+
+    fn start(&mut self, program: Program) {
+        let mut command = match program {
+            Program::Rban => {
+                let mut command = Command::new(env!("CARGO_BIN_EXE_rban"));
+                command
+                    .args(["server", "-f", "-x", "-c"])
+                    .arg(self.path(""));
+                command
+            }
+            Program::Fail2ban => {
+                let mut command = Command::new("fail2ban-server");
+                command.args(["-f", "-x", "-c"]).arg(self.path(""));
+                command.arg("-s").arg(self.path("sock"));
+                command.arg("-p").arg(self.path("pid"));
+                command
+            }
+        };
+        command
+            .arg("start")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        self.running = Some((program, command.spawn().expect("it starts")));
+        self.wait("an answer", |home| {
+            home.ask(&["status", "door"])
+                .contains("Currently banned")
+                .then_some(())
+        });
+    }
+
+    fn ask(&self, words: &[&str]) -> String {
+        let output = Command::new(env!("CARGO_BIN_EXE_rban"))
+            .args(["client", "-s"])
+            .arg(self.path("sock"))
+            .args(words)
+            .output()
+            .expect("a client");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn stop(&mut self) {
+        self.ask(&["stop"]);
+        if let Some((_, mut child)) = self.running.take() {
+            child.wait().expect("its end");
+        }
+    }
+
+    fn wait<T>(&self, what: &str, mut found: impl FnMut(&Self) -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(value) = found(self) {
+                return value;
+            }
+            let log = fs::read_to_string(self.path("log")).unwrap_or_default();
+            assert!(Instant::now() < deadline, "in vain: {what}\n{log}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn wait_banned(&self, address: &str) {
+        self.wait(address, |home| {
+            home.ask(&["get", "door", "banip"])
+                .contains(address)
+                .then_some(())
+        });
+    }
+
+    /// Each ban with its beginning, length and end, as lists show them.
+    fn ends(&self) -> BTreeSet<String> {
+        let text = self.ask(&["get", "door", "banip", "--with-time"]);
+        text.lines().map(|line| line.trim().to_owned()).collect()
+    }
+
+    fn rows(&self, sql: &str) -> Vec<String> {
+        let connection = Connection::open(self.path("db")).expect("a database");
+        let mut statement = connection.prepare(sql).expect("a query");
+        let rows = statement.query_map([], |row| row.get(0)).expect("rows");
+        rows.map(|row| row.expect("text")).collect()
+    }
+
+    fn bips(&self) -> Vec<String> {
+        self.rows(
+            "SELECT ip || ' ' || timeofban || ' ' || bantime || ' ' || bancount FROM bips ORDER BY ip",
+        )
+    }
+
+    fn positions(&self) -> Vec<String> {
+        self.rows("SELECT jail || path || ' ' || firstlinemd5 || ' ' || lastfilepos FROM logs")
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if let Some((_, child)) = &mut self.running {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn lines(address: &str, count: usize) -> String {
+    let now = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S");
+    format!("{now} bad guest {address}\n").repeat(count)
+}
+
+fn append(path: &Path, text: &str) {
+    let mut file = fs::OpenOptions::new()
+        .append(true)
+        .open(path)
+        .expect("a log");
+    file.write_all(text.as_bytes()).expect("appended");
+}
+
+/// One program bans, the other goes on.
+fn handed_over(first: Program, second: Program) {
+    let mut home = Home::new("", "action = note");
+    home.start(first);
+    for address in ["192.0.2.10", "192.0.2.11", "2001:db8::5"] {
+        home.failures(address, 3);
+        home.wait_banned(address);
+    }
+    let ends = home.ends();
+    assert_eq!(ends.len(), 3);
+    home.stop();
+    let (bips, positions) = (home.bips(), home.positions());
+    assert_eq!(bips.len(), 3);
+    home.start(second);
+    home.wait("all bans", |home| (home.ends().len() == 3).then_some(()));
+    assert_eq!(home.ends(), ends, "the same bans with the same ends");
+    let status = home.ask(&["status", "door"]);
+    assert!(
+        status.contains("Total failed:\t0"),
+        "nothing is read twice: {status}"
+    );
+    home.failures("192.0.2.12", 3);
+    home.wait_banned("192.0.2.12");
+    home.stop();
+    assert_eq!(home.bips()[..2], bips[..2], "the same times and counts");
+    assert_ne!(home.positions(), positions, "the log was read on");
+    assert_eq!(
+        home.rows("SELECT ip FROM bans").len(),
+        4,
+        "and each ban is one row"
+    );
+}
+
+#[test]
+fn what_fail2ban_banned_and_read_is_taken_over() {
+    handed_over(Program::Fail2ban, Program::Rban);
+}
+
+#[test]
+fn fail2ban_goes_on_with_what_we_banned_and_read() {
+    handed_over(Program::Rban, Program::Fail2ban);
+}
+
+#[test]
+fn many_bans_come_back_in_pieces_and_none_is_missing() {
+    let mut home = Home::new("", "");
+    home.start(Program::Rban);
+    home.stop();
+    let now = jiff::Timestamp::now().as_second();
+    let mut connection = Connection::open(home.path("db")).expect("a database");
+    let transaction = connection.transaction().expect("a transaction");
+    for number in 0..2_500 {
+        let address = format!("10.7.{}.{}", number / 250, number % 250 + 1);
+        let sql = "INSERT INTO bips(ip, jail, timeofban, bantime, bancount, data) \
+                   VALUES(?, 'door', ?, 3600, 1, '{}')";
+        transaction
+            .execute(sql, rusqlite::params![address, now - 60])
+            .expect("a row");
+    }
+    transaction.commit().expect("written");
+    drop(connection);
+    home.start(Program::Rban);
+    home.wait("2500 bans", |home| {
+        home.ask(&["status", "door"])
+            .contains("Currently banned:\t2500")
+            .then_some(())
+    });
+    assert_eq!(home.ends().len(), 2_500);
+}
+
+/// Starts and kills, 200 times, a daemon that bans in a real firewall.
+#[test]
+fn kill_9_at_any_moment_loses_no_ban_of_the_kernels_and_doubles_none() {
+    let home = Home::new("", "action = nft[name=door]");
+    home.write(
+        "action.d/nft.conf",
+        "[Definition]\n\
+         actionstart = nft add table inet life; nft add set inet life door '{ type ipv4_addr; }'\n\
+         actionstop = nft delete table inet life\n\
+         actionflush = nft flush set inet life door\n\
+         actioncheck = nft list set inet life door > /dev/null\n\
+         actionban = nft add element inet life door { <ip> }\n\
+         actionunban = nft delete element inet life door { <ip> }\n",
+    );
+    let script = r#"
+        cd "$1"; rban=$2; n=0; : > seen
+        list() { nft list set inet life door 2> /dev/null | grep -oE '198\.51\.100\.[0-9]+|203\.0\.113\.[0-9]+' | sort; }
+        while [ $n -lt 200 ]; do
+            n=$((n + 1))
+            "$rban" server -f -x -c "$1" start > /dev/null 2>&1 & pid=$!
+            if [ $n -le 100 ]; then a=198.51.100.$n; else a=203.0.113.$n; fi
+            for t in 1 2 3; do date "+%Y-%m-%d %H:%M:%S bad guest $a"; done >> door.log
+            sleep 0.$(printf %03d $((RANDOM % 150)))
+            kill -9 $pid; wait $pid 2> /dev/null
+            list >> seen
+        done
+        "$rban" server -f -x -c "$1" start > /dev/null 2>&1 & pid=$!
+        for look in $(seq 300); do
+            [ "$(list | wc -l)" = 200 ] && break
+            sleep 0.1
+        done
+        list > last
+        kill $pid; wait $pid
+        sort -u seen > ever
+    "#;
+    let run = Command::new("unshare")
+        .args(["--net", "bash", "-c", script, "life"])
+        .arg(home.path(""))
+        .arg(env!("CARGO_BIN_EXE_rban"))
+        .stderr(Stdio::null())
+        .status()
+        .expect("a namespace, as root");
+    assert!(run.success());
+    let read = |name: &str| -> Vec<String> {
+        let text = fs::read_to_string(home.path(name)).expect("a list");
+        text.lines().map(str::to_owned).collect()
+    };
+    let (ever, last) = (read("ever"), read("last"));
+    assert!(
+        ever.len() > 20,
+        "the kernel had some in between: {}",
+        ever.len()
+    );
+    let lost: Vec<_> = ever
+        .iter()
+        .filter(|address| !last.contains(address))
+        .collect();
+    assert!(lost.is_empty(), "lost: {lost:?}");
+    assert_eq!(last.len(), 200, "every attacker is banned in the end");
+    let twice = home.rows("SELECT ip FROM bans GROUP BY ip HAVING count(*) > 1");
+    assert!(twice.is_empty(), "doubled: {twice:?}");
+}
+
+#[test]
+fn the_service_manager_hears_of_readiness_and_of_an_engine_that_lives() {
+    let home = Home::new("", "");
+    let ear = UnixDatagram::bind(home.path("notify")).expect("an ear");
+    ear.set_read_timeout(Some(PATIENCE)).expect("a limit");
+    let mut server = Command::new(env!("CARGO_BIN_EXE_rban"))
+        .args(["server", "-f", "-x", "-c"])
+        .arg(home.path(""))
+        .arg("start")
+        .env("NOTIFY_SOCKET", home.path("notify"))
+        .env("WATCHDOG_USEC", "200000")
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let heard = || {
+        let mut buffer = [0; 256];
+        let length = ear.recv(&mut buffer).expect("something heard");
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    };
+    assert_eq!(heard(), "READY=1\nSTATUS=1 jail, 0 banned");
+    assert_eq!([heard(), heard()], ["WATCHDOG=1", "WATCHDOG=1"]);
+    let pid = nix::unistd::Pid::from_raw(server.id() as i32);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("told");
+    while heard() != "STOPPING=1" {}
+    server.wait().expect("its end");
+}
+
+/// Asks for the metrics: names with their labels, and values.
+fn scrape(port: u16) -> Option<(BTreeMap<String, f64>, String)> {
+    let mut client = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    client
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        .ok()?;
+    let mut text = String::new();
+    client.read_to_string(&mut text).ok()?;
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    let mut values = BTreeMap::new();
+    let mut declared = String::new();
+    for line in body.lines() {
+        if let Some(kind) = line.strip_prefix("# TYPE ") {
+            declared = kind.split(' ').next().expect("a name").to_owned();
+        } else if !line.starts_with('#') {
+            let (name, value) = line.rsplit_once(' ').expect("a value");
+            assert!(name.starts_with(&declared), "{name} under {declared}");
+            let old = values.insert(name.to_owned(), value.parse().expect("a number"));
+            assert!(old.is_none(), "{name} twice");
+        }
+    }
+    Some((values, body.to_owned()))
+}
+
+#[test]
+fn prometheus_sees_failures_bans_and_latency_and_the_dashboard_asks_for_nothing_else() {
+    let port = {
+        let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+        free.local_addr().expect("its number").port()
+    };
+    let mut home = Home::new(&format!("metrics = 127.0.0.1:{port}"), "action = note");
+    home.start(Program::Rban);
+    home.failures("192.0.2.10", 3);
+    home.failures("192.0.2.11", 1);
+    let (values, body) = home.wait("one ban carried out", |_| {
+        let (values, body) = scrape(port)?;
+        let count = "rban_ban_latency_seconds_count{jail=\"door\",action=\"note\"}";
+        let found = values["rban_failures_total{jail=\"door\"}"];
+        (values[count] == 1.0 && found == 4.0).then_some((values, body))
+    });
+    assert_eq!(values["rban_banned{jail=\"door\"}"], 1.0);
+    assert_eq!(values["rban_bans_total{jail=\"door\"}"], 1.0);
+    assert_eq!(values["rban_lines_total{jail=\"door\"}"], 4.0);
+    assert_eq!(
+        values["rban_regex_matches_total{jail=\"door\",regex=\"0\"}"],
+        4.0
+    );
+    assert!(values["rban_memory_bytes"] > 1e6);
+    let dashboard = include_str!("../../docs/grafana.json");
+    let names = regex::Regex::new("rban_[a-z_]+").expect("a pattern");
+    let mut asked = 0;
+    for name in names.find_iter(dashboard) {
+        assert!(body.contains(name.as_str()), "no metric {}", name.as_str());
+        asked += 1;
+    }
+    assert!(asked > 10);
+    // Whoever says nothing holds up nobody for long, and nonsense is refused.
+    let mut nonsense = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
+    nonsense
+        .write_all(b"POST /x HTTP/1.1\r\n\r\n")
+        .expect("sent");
+    let mut answer = String::new();
+    nonsense.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+}
