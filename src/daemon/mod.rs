@@ -219,7 +219,8 @@ pub fn run(start: Start) -> Result<(), StartError> {
     for name in loaded.dropped.iter().filter(|_| !start.fed) {
         daemon.note_dropped(name);
     }
-    daemon.hear_of_logs(&inbox, clock::now() + FIRST_LOOK);
+    let mut lines = Vec::new();
+    daemon.hear_of_logs(&inbox, clock::now() + FIRST_LOOK, &mut lines);
     for name in daemon.names() {
         daemon.finish_start(&name);
     }
@@ -227,7 +228,7 @@ pub fn run(start: Start) -> Result<(), StartError> {
         let message = "no jail runs: nothing is watched; enable one in jail.local, then reload";
         say(Level::Warning, Logger::Server, message);
     }
-    daemon.bring_back_bans(&inbox);
+    daemon.bring_back_bans(&inbox, lines);
     daemon.notifier.ready(&daemon.summary());
     if let Some(mut attached) = start.attached {
         // Whoever waited may have gone; we are ready all the same.

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::clock;
-use super::inbox::Inbox;
+use super::inbox::{Inbox, Waited};
 use super::jails::say;
 use super::state::{Daemon, Message};
 use crate::model::{Ban, FailId, Level, Logger, Span, Time};
@@ -23,12 +23,17 @@ const LOOK_AGAIN: Span = Span::from_micros(2_000);
 /// take their time, and who is banned must be known.
 const LOOKS: u32 = 50;
 
+/// How long new lines wait for the first piece of every jail.
+const FIRST_PIECE: Span = Span::from_micros(500_000);
+
 /// A jail whose bans are coming back.
 #[derive(Debug)]
 pub(super) struct Restoring {
     pub(super) jail: Arc<str>,
     /// Tells this start of the jail from one before.
     start: u32,
+    /// How many have come.
+    pieces: usize,
     /// Unbanned by hand meanwhile; `everything` when it was all of them.
     forgotten: Vec<FailId>,
     everything: bool,
@@ -57,6 +62,7 @@ impl Daemon {
         self.restoring.push(Restoring {
             jail: Arc::clone(name),
             start,
+            pieces: 0,
             forgotten: Vec::new(),
             everything: false,
             held: None,
@@ -64,8 +70,17 @@ impl Daemon {
         self.ask_piece(name, start, String::new());
     }
 
-    /// Takes messages until all bans of a start are handed to their actions.
-    pub(super) fn bring_back_bans(&mut self, inbox: &Inbox<Message>) {
+    /// Takes messages until all bans of a start are handed to their actions. The first piece, which
+    /// is all there is nearly always, goes before the `lines` that were put by.
+    pub(super) fn bring_back_bans(&mut self, inbox: &Inbox<Message>, mut lines: Vec<Message>) {
+        let limit = clock::now() + FIRST_PIECE;
+        while self.restoring.iter().any(|restoring| restoring.pieces == 0) && !self.stopping {
+            match inbox.next(Some(limit)) {
+                Waited::Message(message) => self.take_but_lines(message, &mut lines),
+                Waited::Due => break,
+            }
+        }
+        lines.into_iter().for_each(|message| self.take(message));
         while !self.restoring.is_empty() && !self.stopping {
             self.step(inbox, None);
         }
@@ -117,6 +132,7 @@ impl Daemon {
         else {
             return;
         };
+        self.restoring[place].pieces += 1;
         self.leave_forgotten_out(place, &mut bans);
         match last {
             Ok(Some(after)) => {

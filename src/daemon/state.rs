@@ -41,6 +41,8 @@ const OWN_AGE: Span = Span::from_secs(300);
 const PURGE_EVERY: Span = Span::from_secs(3600);
 /// With something due, the clock is looked at again after this, should it have been set.
 const CLOCK_AGE: Span = Span::from_secs(60);
+/// Chunks of lines that are put by at start: fewer than readers have places for.
+const PUT_BY: usize = super::inbox::CHUNKS / 2;
 /// Firewalls that do not tell of changes are looked at this often, while they hold bans.
 const LOOK_EVERY: Span = Span::from_secs(300);
 /// Log positions are written this often while lines come in, as fail2ban does.
@@ -200,13 +202,34 @@ impl Daemon {
     }
 
     /// Takes messages until something was heard of every log of the jails that start, at most
-    /// until `limit`, so that start-up tells of logs before it says that jails are up.
-    pub(super) fn hear_of_logs(&mut self, inbox: &Inbox<Message>, limit: Time) {
+    /// until `limit`, so that start-up tells of logs before it says that jails are up. Lines are
+    /// put by into `lines`: they may be read for the second time, and lead to bans that are about
+    /// to come back.
+    pub(super) fn hear_of_logs(
+        &mut self,
+        inbox: &Inbox<Message>,
+        limit: Time,
+        lines: &mut Vec<Message>,
+    ) {
         while self.jails.iter().any(|running| running.unheard > 0) && !self.stopping {
             match inbox.next(Some(limit)) {
-                Waited::Message(message) => self.take(message),
+                Waited::Message(message) => self.take_but_lines(message, lines),
                 Waited::Due => return,
             }
+        }
+    }
+
+    pub(super) fn take_but_lines(&mut self, message: Message, lines: &mut Vec<Message>) {
+        match message {
+            // A log of many lines is not held up: it is new here, or very long.
+            Message::Source(SourceEvent::Lines { .. }, _) if lines.len() < PUT_BY => {
+                lines.push(message);
+            }
+            Message::Source(SourceEvent::Lines { .. }, _) => {
+                lines.drain(..).for_each(|message| self.take(message));
+                self.take(message);
+            }
+            message => self.take(message),
         }
     }
 
@@ -231,7 +254,7 @@ impl Daemon {
             .min()
     }
 
-    fn take(&mut self, message: Message) {
+    pub(super) fn take(&mut self, message: Message) {
         match message {
             Message::Source(event, _ration) => self.source(event),
             Message::Journal(event, _ration) => self.journal(event),
