@@ -6,10 +6,11 @@
 //! cannot match a line.
 //!
 //! Python's `re` is the law: leftmost, alternatives in order, its classes, its case folding, its
-//! errors. There is one engine for every pattern, and it is always exact, so no pattern is judged
-//! by two programs that might differ. The `regex` crate is not under it: automata cannot give
-//! captures for look-around, conditionals and back-references; and for the other patterns, their
-//! Unicode classes make automata of tens of kilobytes each, with captures found in a second pass.
+//! errors. Every pattern runs on one exact engine ([`search`], a backtracker with a memory). For the
+//! patterns of a filter there is an [`automaton`] in front of it, made lazily of the same programs,
+//! which says what the backtracker would say, or that it does not know; tests hold the two against
+//! each other. The `regex` crate is not under it: its automata cannot give captures for look-around
+//! and conditionals, and Unicode classes make tens of kilobytes of each.
 
 mod analyse;
 mod ast;

@@ -1,8 +1,9 @@
 //! The regular expressions of a filter: the first in the list that matches a line wins.
 //!
-//! Most cannot match a given line, and that is seen at once: a pattern that starts with `^` and a
-//! text by the line's first eight bytes, any other by a text that must occur in it, looked for
-//! with all the others in one pass. Only what is left is tried, in order.
+//! The automaton answers for nearly all lines. Where it does not, most patterns still cannot match,
+//! and that is seen at once: a pattern that starts with `^` and a text by the line's first eight
+//! bytes, any other by a text that must occur in it, looked for with all the others in one pass.
+//! Only what is left is tried, in order.
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
