@@ -228,6 +228,9 @@ impl Daemon {
         match event {
             JournalEvent::Entries(entries) => self.entries(&entries),
             JournalEvent::Opened { name, files, to } => {
+                if files == 0 {
+                    self.wait_for(&to, name.as_ref().as_ref(), "it is not there");
+                }
                 for jail in self.jails_of(&to) {
                     let (level, message) = match files {
                         0 => (
@@ -273,6 +276,20 @@ impl Daemon {
         }
     }
 
+    /// The journal a jail reads, and when it last said something.
+    pub(super) fn journal_sources(&self, jail: &str) -> Vec<(String, Option<Time>)> {
+        let of_jail = self.journals.iter().filter(|reader| *reader.jail == *jail);
+        of_jail
+            .map(|reader| (reader.place.to_string(), reader.heard))
+            .collect()
+    }
+
+    /// What of a jail's journal cannot be read, and why.
+    pub(super) fn journal_troubles(&self, jail: &str) -> Vec<(PathBuf, String)> {
+        let of_jail = self.journals.iter().filter(|reader| *reader.jail == *jail);
+        of_jail.flat_map(|reader| reader.trouble.clone()).collect()
+    }
+
     fn journals_of<'d>(
         &'d mut self,
         to: &[Subscriber],
@@ -288,11 +305,15 @@ impl Daemon {
         self.refresh_own();
         let now = clock::now();
         let mut feeds: Vec<Feed> = Vec::new();
+        let mut first = Vec::new();
         for entry in entries {
             feeds.clear();
             for reader in &mut self.journals {
                 if !entry.to.contains(&reader.subscriber) {
                     continue;
+                }
+                if reader.heard.is_none() {
+                    first.push(reader.subscriber);
                 }
                 (reader.cursor, reader.unwritten) = (Some(entry.cursor), true);
                 reader.heard = Some(now);
@@ -304,6 +325,13 @@ impl Daemon {
             let said = (entry.line.as_str(), entry.time);
             self.engine.entry(&feeds, said, now, &mut self.effects);
             self.perform();
+        }
+        for subscriber in first {
+            let of_it = self.journals.iter();
+            let mut of_it = of_it.filter(|reader| reader.subscriber == subscriber);
+            if let Some(name) = of_it.next().map(|reader| reader.place.to_string()) {
+                self.wait_no_more(&[subscriber], name.as_ref());
+            }
         }
     }
 

@@ -234,7 +234,9 @@ impl Daemon {
             readers.any(|reader| *reader.jail == *jail)
         };
         let heard = self.files.values().filter(reads);
-        heard.map(|followed| followed.heard).max()
+        let files = heard.map(|followed| followed.heard).max();
+        let journals = self.journal_sources(jail).into_iter();
+        files.max(journals.filter_map(|(_, heard)| heard).max())
     }
 
     /// The jails of an audience, of which something has been heard now.
@@ -250,7 +252,7 @@ impl Daemon {
     }
 
     /// Jails wait for a log, or for something to match a pattern.
-    fn wait_for(&mut self, audience: &[Subscriber], path: &Path, why: &str) {
+    pub(super) fn wait_for(&mut self, audience: &[Subscriber], path: &Path, why: &str) {
         for running in &mut self.jails {
             if audience.contains(&running.subscriber) {
                 running.waits.insert(path.to_owned(), why.to_owned());
@@ -259,7 +261,7 @@ impl Daemon {
     }
 
     /// A log is there: nobody waits for it, nor for the patterns it may match.
-    fn wait_no_more(&mut self, audience: &[Subscriber], path: &Path) {
+    pub(super) fn wait_no_more(&mut self, audience: &[Subscriber], path: &Path) {
         for running in &mut self.jails {
             if audience.contains(&running.subscriber) {
                 running.waits.retain(|waited, _| {
@@ -280,6 +282,8 @@ impl Daemon {
         let mut files: Vec<(String, Option<Time>)> = files
             .map(|followed| (followed.path.display().to_string(), followed.last_line))
             .collect();
+        files.extend(self.journal_sources(jail));
+        files.extend(self.inlets_of(jail).into_iter().map(|inlet| (inlet, None)));
         files.sort();
         files
     }

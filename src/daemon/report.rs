@@ -83,6 +83,10 @@ impl Daemon {
             let age = last.map_or(Value::None, |last| (now - last).secs().max(0).into());
             source(path.as_str().into(), "read", None, age)
         });
+        let troubled = self.journal_troubles(name).into_iter().map(|(path, why)| {
+            let path = path.to_string_lossy().into_owned();
+            source(path.into(), "failing", Some(&why), Value::None)
+        });
         let waited = running.waits.iter().map(|(path, why)| {
             let path = path.to_string_lossy().into_owned();
             source(path.into(), "waiting", Some(why), Value::None)
@@ -99,9 +103,13 @@ impl Daemon {
             ("state", state.into()),
             ("why", text(why.as_deref())),
             ("backend", backend_name(&running.settings.backend).into()),
+            ("backend_why", text(running.settings.chosen.as_deref())),
             ("failed", both(counts.failed, counts.failed_total)),
             ("banned", both(counts.banned, counts.banned_total)),
-            ("sources", Value::List(read.chain(waited).collect())),
+            (
+                "sources",
+                Value::List(read.chain(troubled).chain(waited).collect()),
+            ),
             ("actions", Value::List(actions.collect())),
         ];
         let named = report.into_iter();
@@ -125,6 +133,7 @@ fn absent(name: &str, state: &str, why: Option<&str>) -> Value {
         ("state", state.into()),
         ("why", text(why)),
         ("backend", Value::None),
+        ("backend_why", Value::None),
         ("failed", both(0, 0)),
         ("banned", both(0, 0)),
         ("sources", Value::List(Vec::new())),

@@ -2,6 +2,7 @@
 //! directories to look in and names to look for.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -84,22 +85,6 @@ impl JournalPlace {
         found
     }
 
-    /// As the operator would name it.
-    pub(super) fn shown(&self) -> String {
-        match &self.origin {
-            Origin::System | Origin::Flags(_) => "the systemd journal".to_owned(),
-            Origin::Namespace(name) => format!("the systemd journal of namespace {name}"),
-            Origin::Directory(folder) => format!("the journal in {}", folder.display()),
-            Origin::Files(paths) => {
-                let paths: Vec<_> = paths
-                    .iter()
-                    .map(|path| path.display().to_string())
-                    .collect();
-                format!("the journal files {}", paths.join(", "))
-            }
-        }
-    }
-
     /// A folder's files, and those of the folders in it that are wanted.
     fn look_below(&self, root: &Path, found: &mut Found, wanted: impl Fn(&str) -> bool) {
         found.folders.insert(nearest(root));
@@ -150,6 +135,24 @@ impl JournalPlace {
         };
         let is_rotated = name.contains('@') || name.ends_with(".journal~");
         (name.ends_with(".journal") || name.ends_with(".journal~")) && (self.rotated || !is_rotated)
+    }
+}
+
+/// As the operator would name it.
+impl fmt::Display for JournalPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.origin {
+            Origin::System | Origin::Flags(_) => f.write_str("the systemd journal"),
+            Origin::Namespace(name) => write!(f, "the systemd journal of namespace {name}"),
+            Origin::Directory(folder) => write!(f, "the journal in {}", folder.display()),
+            Origin::Files(paths) => {
+                let paths: Vec<_> = paths
+                    .iter()
+                    .map(|path| path.display().to_string())
+                    .collect();
+                write!(f, "the journal files {}", paths.join(", "))
+            }
+        }
     }
 }
 

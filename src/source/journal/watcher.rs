@@ -181,7 +181,7 @@ impl Room {
             self.watch();
             let looked = self.readers[at].join(newcomers, (self.clock)());
             let event = JournalEvent::Opened {
-                name: self.readers[at].place.shown().into(),
+                name: self.readers[at].place.to_string().into(),
                 files: self.readers[at].files(),
                 to,
             };
