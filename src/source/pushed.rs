@@ -213,8 +213,11 @@ fn whole_lines(bytes: &[u8], partial: &mut Vec<u8>, skipping: &mut bool) -> Vec<
 
 /// A datagram's text without the priority before it, as lines.
 fn datagram(bytes: &[u8]) -> Vec<u8> {
-    let text = bytes.trim_ascii_end();
-    let text = text.strip_suffix(b"\0").unwrap_or(text);
+    // Some senders close a line, some a string, some both.
+    let end = bytes
+        .iter()
+        .rposition(|byte| !byte.is_ascii_whitespace() && *byte != 0);
+    let text = end.map_or(&[][..], |end| &bytes[..=end]);
     let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let message = text
         .strip_prefix(b"<")
