@@ -12,6 +12,10 @@ use super::literal::Lead;
 use super::regex::Regex;
 use super::slots::Slots;
 
+/// Most instructions of all patterns together with which an automaton is made: those of filters of
+/// thousands of patterns would take it too long to learn.
+const MOST_CODE: usize = 16_384;
+
 /// An ordered list of patterns that are tried on each line.
 #[derive(Debug, Default)]
 pub struct RegexSet {
@@ -92,6 +96,9 @@ impl RegexSet {
         if self.automaton.is_none() {
             self.automaton = Some(self.automate());
         }
+        if self.hard.len() == self.patterns.len() {
+            return self.search_from(text, 0, slots);
+        }
         let Some(automaton) = &mut self.automaton else {
             return None;
         };
@@ -126,6 +133,11 @@ impl RegexSet {
             .partition(|&index| Automaton::can_run(self.patterns[index as usize].program()));
         self.hard = hard;
         let soft: Vec<u32> = soft;
+        let code = |&index: &u32| self.patterns[index as usize].program().code.len();
+        if soft.iter().map(code).sum::<usize>() > MOST_CODE {
+            self.hard = (0..self.patterns.len() as u32).collect();
+            return Automaton::new(Vec::new(), &[]);
+        }
         let programs: Vec<_> = soft
             .iter()
             .map(|&index| self.patterns[index as usize].program())

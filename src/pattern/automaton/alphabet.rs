@@ -2,7 +2,7 @@
 //!
 //! Beside those of ASCII there are: all bytes beyond, a newline that ends the text, and the end.
 
-use crate::pattern::program::{Inst, Program};
+use crate::pattern::program::{Bytes, Inst, Program};
 
 const ASCII: usize = 128;
 
@@ -27,13 +27,21 @@ impl Alphabet {
         let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         split.by(is_word);
         behind.by(is_word);
+        // Most literals and classes come again and again.
+        let mut literals = [false; 256];
+        let mut classes: Vec<Bytes> = Vec::new();
         for program in programs {
             for class in &program.classes {
-                split.by(|byte| class.bytes.contains(usize::from(byte)));
+                if !classes.contains(&class.bytes) {
+                    classes.push(class.bytes);
+                }
+            }
+            for &literal in &program.literals {
+                literals[usize::from(literal)] = true;
             }
             for code in &program.code {
                 match code.inst {
-                    Inst::Byte(literal) => split.by(|byte| byte == literal),
+                    Inst::Byte(literal) => literals[usize::from(literal)] = true,
                     Inst::Near {
                         class,
                         behind: true,
@@ -45,9 +53,12 @@ impl Alphabet {
                     _ => {}
                 }
             }
-            for &literal in &program.literals {
-                split.by(|byte| byte == literal);
-            }
+        }
+        for class in classes {
+            split.by(|byte| class.contains(usize::from(byte)));
+        }
+        for literal in (0..ASCII as u8).filter(|&byte| literals[usize::from(byte)]) {
+            split.by(|byte| byte == literal);
         }
         let count = usize::from(*split.0.iter().max().unwrap_or(&0)) + 1;
         let mut symbols = [count as u8; 256];

@@ -183,6 +183,11 @@ pub(super) fn step<'a>(
         if walk.matched.is_none() && pattern < open && begins {
             walk.begin_pattern(code, pattern)?;
         }
+        // No two patterns have a spot in common.
+        walk.visited.clear();
+        if walk.reached.len() > MOST_WAYS {
+            return None;
+        }
         pattern += 1;
     }
     if let Some(found) = &walk.matched {
@@ -546,9 +551,6 @@ fn finish<'a>(
     let Walk {
         reached, matched, ..
     } = walk;
-    if reached.len() > MOST_WAYS {
-        return None;
-    }
     let mut ops = Vec::new();
     if let Some(found) = &matched {
         ops.extend(filled(MATCH, found.from));
