@@ -661,3 +661,114 @@ fn unused(plan: &Plan, filters: &[Filter]) -> Vec<String> {
         .map(|((name, regex), _)| format!("{name}: {regex}"))
         .collect()
 }
+
+/// A filter's name with its options, as `rban regex` takes it.
+fn spec(wanted: &Wanted, folder: &Path) -> String {
+    let options = wanted.options.iter().map(|(name, value)| match value {
+        Value::String(text) => format!("{name}=\"{text}\""),
+        other => format!("{name}={other}"),
+    });
+    let options: Vec<String> = options.collect();
+    let path = folder.join(format!("filter.d/{}.conf", wanted.name));
+    match &*options {
+        [] => path.display().to_string(),
+        _ => format!("{}[{}]", path.display(), options.join(",")),
+    }
+}
+
+/// What `rban regex --json` prints for lines.
+#[expect(clippy::disallowed_methods, reason = "asks our own program")]
+fn tool(spec: &str, folder: &Path, log: &Path, journal: bool) -> Vec<Value> {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_rban"));
+    command.args(["regex", "--json", "-r", "--now", &NOW.secs().to_string()]);
+    if journal {
+        command.arg("--as-journal");
+    }
+    command
+        .arg("-c")
+        .args([folder, log])
+        .arg(spec)
+        .env("TZ", ZONE);
+    let output = command.output().expect("our program");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{spec}: {told}");
+    let lines = output.stdout.split(|byte| *byte == b'\n');
+    let lines = lines.filter(|line| !line.is_empty());
+    lines
+        .map(|line| serde_json::from_slice(line).expect("JSON"))
+        .collect()
+}
+
+/// Regular expression, ID, time and user of each failure in a line.
+fn essence(hits: impl Iterator<Item = (Value, Value, Value, Value)>) -> Vec<Value> {
+    hits.map(|(regex, id, time, user)| json!([regex, id, time, user]))
+        .collect()
+}
+
+#[test]
+fn the_tool_reads_the_filters_itself_and_prints_the_same_verdicts() {
+    if !Path::new(TESTS).exists() || !Path::new("/etc/fail2ban/filter.d").exists() {
+        eprintln!("skipped, fail2ban is not installed");
+        return;
+    }
+    let scratch = tempfile::tempdir().expect("a folder");
+    let folders = filters(scratch.path());
+    let mut plan = Plan::default();
+    for name in folders.keys() {
+        plan.read(name);
+    }
+    let Some(answer) = ask(&plan, &folders) else {
+        return;
+    };
+    let verdicts = answer["verdicts"].as_array().expect("verdicts");
+    let mut wrong = Vec::new();
+    let mut compared = 0;
+    for (index, wanted) in plan.filters.iter().enumerate() {
+        let steps = plan.steps.iter().zip(verdicts);
+        let steps: Vec<_> = steps.filter(|(step, _)| step.filter == index).collect();
+        let Some((first, _)) = steps.first() else {
+            continue;
+        };
+        let folder = &folders[&wanted.name];
+        let log = scratch.path().join("log");
+        let lines: Vec<&str> = steps.iter().map(|(step, _)| &*step.line).collect();
+        fs::write(&log, lines.join("\n")).expect("a log");
+        let objects = tool(&spec(wanted, folder), folder, &log, first.journal);
+        assert_eq!(objects.len(), steps.len(), "{wanted:?}");
+        for ((step, verdict), object) in steps.iter().zip(&objects) {
+            let hits = object["hits"].as_array().expect("hits").iter();
+            let ours = essence(hits.map(|hit| {
+                let user = hit["fail"]["user"].clone();
+                (
+                    hit["regex"].clone(),
+                    hit["id"].clone(),
+                    hit["time"].clone(),
+                    user,
+                )
+            }));
+            let told = reference_told(verdict).into_iter();
+            let failures = told.filter(|it| {
+                !it[1].is_null() && it[3]["nofail"].as_str().unwrap_or_default().is_empty()
+            });
+            let theirs = essence(failures.map(|it| {
+                let time = json!(it[2].as_f64().expect("a time"));
+                (it[0].clone(), it[1].clone(), time, it[3]["user"].clone())
+            }));
+            compared += 1;
+            if ours != theirs {
+                wrong.push(format!(
+                    "{}:{} {wanted:?}\n    ours {ours:?}\n    reference {theirs:?}",
+                    step.file.display(),
+                    step.number
+                ));
+            }
+        }
+    }
+    assert!(compared > 1500, "only {compared} lines");
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
