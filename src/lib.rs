@@ -14,7 +14,7 @@
 //! - [`filter`]: one line → a verdict. [`jail`]: failures → bans, one jail's state machine.
 //! - [`engine`]: all jails: an event and a time in, effects out. It does no IO.
 //! - Ports, which do the IO and know neither each other nor the engine: [`source`] (logs),
-//!   [`action`] (firewalls and scripts), [`store`] (SQLite), [`log`] (our own log).
+//!   [`action`] (firewalls, scripts, and [`mail`]), [`store`] (SQLite), [`log`] (our own log).
 //! - [`daemon`]: wires it all together. [`cli`]: the client, the tools and what they print.
 //!
 //! Imports go one way, top to bottom of this list's arrows; `tests/rban/house.rs` holds that.
@@ -28,6 +28,7 @@ pub mod engine;
 pub mod filter;
 pub mod jail;
 pub mod log;
+pub mod mail;
 pub mod model;
 pub mod pattern;
 pub mod protocol;

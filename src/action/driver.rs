@@ -5,11 +5,13 @@ use std::time::Duration;
 
 pub use super::process::Abort;
 use super::script::Script;
+use crate::mail::Letter;
 use crate::model::Record;
 
 pub(super) mod connections;
 mod ipset;
 mod iptables;
+mod mail;
 pub mod memory;
 pub(super) mod netlink;
 mod nftables;
@@ -35,6 +37,8 @@ pub enum Operation {
     Rule(Rule),
     /// An entry of an ipset.
     Entry(Entry),
+    /// A mail.
+    Mail(Box<Letter>),
 }
 
 impl Operation {
@@ -45,6 +49,7 @@ impl Operation {
             Self::Element(_) => Kind::Nftables,
             Self::Rule(_) => Kind::Iptables,
             Self::Entry(_) => Kind::Ipset,
+            Self::Mail(_) => Kind::Mail,
         }
     }
 }
@@ -108,6 +113,7 @@ pub enum Kind {
     Nftables,
     Iptables,
     Ipset,
+    Mail,
 }
 
 type Make = fn() -> Box<dyn Driver>;
@@ -120,6 +126,7 @@ const DRIVERS: &[(Kind, &str, Make)] = &[
     }),
     (Kind::Iptables, "iptables", || Box::new(iptables::Iptables)),
     (Kind::Ipset, "ipset", || Box::new(ipset::Ipset)),
+    (Kind::Mail, "mail", || Box::new(mail::Mail)),
 ];
 
 impl Kind {

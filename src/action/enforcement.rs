@@ -22,6 +22,7 @@ use crate::model::{ActionSettings, Ban, Captured, FailId, Level, Logger, Network
 
 mod bans;
 mod disturbed;
+mod letters;
 mod repair;
 
 pub(super) use bans::Step;
@@ -245,6 +246,12 @@ impl Enforcement {
 
     /// Runs a command that is about no ban, by the shell.
     fn run(&mut self, command: Command, scope: Scope) -> Result<(), String> {
+        if self.by_mail() {
+            return match self.lifecycle_letter(command) {
+                Some(letter) => self.run_one(letter),
+                None => Ok(()),
+            };
+        }
         let text = self
             .options
             .command(command, scope)
@@ -253,8 +260,11 @@ impl Enforcement {
             return Ok(());
         }
         let script = tags::fill(&text, &self.info(None, scope));
-        let outcomes = self.apply(&[Operation::Script(script)]);
-        match outcomes.into_iter().next() {
+        self.run_one(Operation::Script(script))
+    }
+
+    fn run_one(&mut self, operation: Operation) -> Result<(), String> {
+        match self.apply(&[operation]).into_iter().next() {
             Some(Outcome::Done) | None => Ok(()),
             Some(Outcome::Failed(reason) | Outcome::Declined(reason)) => Err(reason),
         }

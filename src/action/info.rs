@@ -164,14 +164,14 @@ impl Info<'_> {
         bantime.to_string()
     }
 
-    fn matches(&self) -> String {
+    pub(super) fn matches(&self) -> String {
         let lines = self.ban.map_or(&[][..], |ban| ban.lines.as_slice());
         let texts: Vec<&str> = lines.iter().map(|line| &*line.text).collect();
         texts.join("\n")
     }
 
     /// Lines and failures of this address's other bans too; of this ban alone where none are known.
-    fn merged(&self, scope: History) -> (String, u64) {
+    pub(super) fn merged(&self, scope: History) -> (String, u64) {
         let merged = self.ban.and_then(|ban| self.facts.history(ban, scope));
         match (merged, self.ban) {
             (Some(merged), _) => (merged.lines.join("\n"), merged.failures),

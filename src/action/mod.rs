@@ -22,6 +22,7 @@ mod facts;
 mod families;
 mod info;
 mod latency;
+mod mail;
 mod options;
 mod process;
 mod python;

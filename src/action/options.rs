@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::driver::connections::Ports;
 use super::tags::{self, TagError};
+use crate::mail::Recipe;
 use crate::model::{ActionSettings, Family};
 
 /// The commands of an action, by fail2ban's names. One table: `name` below.
@@ -108,6 +109,8 @@ pub(super) struct Options {
     pub(super) scopes: Vec<Scope>,
     /// `kill_connections`: the ports whose connections end with a ban.
     pub(super) kill: Option<Ports>,
+    /// What its mails say, where it is one of the mail actions known to us.
+    pub(super) mail: Option<Recipe>,
     /// The action's own `native` option.
     pub(super) native: bool,
     /// Some command may ask for a ban's lines (`<matches>`) or captures (`<F-USER>`).
@@ -136,10 +139,11 @@ impl Options {
         Self {
             name: settings.name.as_str().into(),
             timeout,
-            norestored: switch("norestored").unwrap_or(false),
+            norestored: switch("norestored").unwrap_or(settings.python.is_some()),
             repair_on_unban: switch("actionrepair_on_unban").unwrap_or(false),
             on_demand: switch("actionstart_on_demand").unwrap_or(conditional),
             native: switch("native").unwrap_or(true),
+            mail: super::mail::recipe(settings),
             kill: switch("kill_connections")
                 .unwrap_or(false)
                 .then(|| ports(&properties)),

@@ -6,7 +6,7 @@
 mod ipset;
 mod iptables;
 mod nft;
-mod words;
+pub(super) mod words;
 
 use std::net::IpAddr;
 

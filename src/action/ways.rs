@@ -58,6 +58,12 @@ pub(super) fn ways(options: &mut Options, native: bool) -> Ways {
 }
 
 fn way(command: Command, options: &mut Options, native: bool) -> Way {
+    if native && options.mail.is_some() {
+        return match command {
+            Command::Ban => Way::Native(Kind::Mail),
+            _ => Way::Nothing,
+        };
+    }
     if !options.has(command) {
         return Way::Nothing;
     }

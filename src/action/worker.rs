@@ -90,15 +90,10 @@ pub enum Refused {
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self::Python(path) = self;
-        let smtp = path.file_name().is_some_and(|name| name == "smtp.py");
-        let instead = if smtp {
-            "until rban sends mail itself, use a sendmail or mail action instead"
-        } else {
-            "call it as a program of its own from the actionban of an action file instead"
-        };
         write!(
             f,
-            "{}: Python actions are not run; {instead}",
+            "{}: Python actions are not run; \
+             call it as a program of its own from the actionban of an action file instead",
             path.display()
         )
     }
@@ -200,7 +195,9 @@ impl Worker {
         if spec.path.is_empty() {
             spec.path = DEFAULT_PATH.into();
         }
-        if let Some(path) = &spec.settings.python {
+        if let Some(path) = &spec.settings.python
+            && super::mail::recipe(&spec.settings).is_none()
+        {
             return Err(Refused::Python(path.clone()));
         }
         let action = spec.settings.name.as_str().into();

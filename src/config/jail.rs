@@ -69,6 +69,8 @@ pub(super) struct ActionRead {
     /// The file of a Python action; `options` are its arguments then.
     pub python: Option<PathBuf>,
     pub origin: Option<Origin>,
+    /// What its mails hold, where its commands are those of a known mail action.
+    pub mail: Option<&'static str>,
 }
 
 /// Whether a jail is to run.
@@ -377,6 +379,7 @@ impl Reader<'_, '_> {
         let merged = self.config.definition_files("action", &spec.name)?;
         let mut definition = Definition::new(merged, arguments);
         definition.read(ACTION, vars)?;
+        let mail = super::mail::content(&|name| definition.shown(name));
         let combined = definition.combined(LATE_TAGS)?;
         let typed = typed(ACTION, &combined, &|name| definition.origin(name))?;
         let mut options: Vec<(String, Item)> = typed
@@ -394,6 +397,7 @@ impl Reader<'_, '_> {
             name: actname,
             options,
             python: None,
+            mail,
             origin: self.scope().origin("action"),
         })
     }
@@ -421,6 +425,7 @@ impl Reader<'_, '_> {
                 .map(|(name, text)| (name.to_owned(), text.as_str().into()))
                 .collect(),
             python: Some(path),
+            mail: None,
             origin: self.scope().origin("action"),
         })
     }

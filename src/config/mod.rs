@@ -30,6 +30,7 @@ mod item;
 mod jail;
 mod layers;
 mod load;
+mod mail;
 mod options;
 mod ordered;
 mod scope;

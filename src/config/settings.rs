@@ -13,7 +13,7 @@ use super::options::{Kind, jail_option};
 use super::spec::Spec;
 use super::values::{int, shown, strip, truth, words};
 use crate::model::{
-    ActionSettings, BanIncrement, BanTime, IgnoreCache, JailSettings, LogPath, Origin,
+    ActionSettings, BanIncrement, BanTime, IgnoreCache, JailSettings, LogPath, MAIL_OPTION, Origin,
     PrefixSettings, Span, UseDns,
 };
 
@@ -387,6 +387,9 @@ fn action(read: &ActionRead, kill: bool) -> ActionSettings {
     let given = |wanted: &str| options.iter().any(|(name, _)| name == wanted);
     if kill && given("blocktype") && !given("kill_connections") {
         options.push(("kill_connections".to_owned(), "true".to_owned()));
+    }
+    if let Some(mail) = read.mail {
+        options.push((MAIL_OPTION.to_owned(), mail.to_owned()));
     }
     ActionSettings {
         name: read.name.clone(),

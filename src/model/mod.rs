@@ -13,8 +13,8 @@ pub use address::{AddressError, FailId, Family, Network};
 pub use captured::{Captured, Datum};
 pub use record::{Level, Logger, Record};
 pub use settings::{
-    ActionSettings, BanIncrement, FilterSettings, IgnoreCache, JailSettings, LogPath, Origin,
-    PrefixSettings, ServerSettings, UseDns,
+    ActionSettings, BanIncrement, FilterSettings, IgnoreCache, JailSettings, LogPath, MAIL_OPTION,
+    Origin, PrefixSettings, ServerSettings, UseDns,
 };
 pub use ticket::{Ban, Failure, MatchedLine};
 pub use time::{BanTime, Span, Time};

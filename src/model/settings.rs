@@ -142,6 +142,10 @@ pub struct ActionSettings {
     pub origin: Origin,
 }
 
+/// The option that says what mails of a known mail action hold. No file can say it: its name is
+/// none an option can have.
+pub const MAIL_OPTION: &str = "(mail)";
+
 impl ActionSettings {
     pub fn option(&self, name: &str) -> Option<&str> {
         self.options

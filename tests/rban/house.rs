@@ -14,7 +14,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("jail", &["model", "filter"]),
     ("engine", &["model", "date", "filter", "jail"]),
     ("source", &["model"]),
-    ("action", &["model"]),
+    ("mail", &["model"]),
+    ("action", &["model", "mail"]),
     ("store", &["model"]),
     ("log", &["model"]),
     (

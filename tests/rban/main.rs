@@ -17,6 +17,7 @@ mod journal;
 mod lab;
 mod life;
 mod log;
+mod mail;
 mod manual;
 mod oracle;
 mod our_samples;

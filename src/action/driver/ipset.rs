@@ -47,7 +47,10 @@ impl Driver for Ipset {
             .iter()
             .filter_map(|operation| match operation {
                 Operation::Entry(entry) => Some(entry),
-                Operation::Script(_) | Operation::Element(_) | Operation::Rule(_) => None,
+                Operation::Script(_)
+                | Operation::Element(_)
+                | Operation::Rule(_)
+                | Operation::Mail(_) => None,
             })
             .collect();
         if entries.len() < batch.len() {

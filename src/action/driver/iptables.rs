@@ -44,7 +44,10 @@ impl Driver for Iptables {
             .iter()
             .filter_map(|operation| match operation {
                 Operation::Rule(rule) => Some(rule),
-                Operation::Script(_) | Operation::Element(_) | Operation::Entry(_) => None,
+                Operation::Script(_)
+                | Operation::Element(_)
+                | Operation::Entry(_)
+                | Operation::Mail(_) => None,
             })
             .collect();
         if rules.len() < batch.len() {

@@ -57,6 +57,7 @@ impl Memory {
 fn line(operation: &Operation) -> String {
     match operation {
         Operation::Script(script) => script.shown(),
+        Operation::Mail(letter) => format!("mail {}", letter.subject),
         Operation::Element(e) => format!("{:?} {} {}", e.change, e.set, e.network),
         Operation::Rule(rule) => format!("{} {}", rule.program, rule.line),
         Operation::Entry(e) => format!("{:?} {} {}", e.change, e.set, e.network),

@@ -190,7 +190,10 @@ impl Driver for Nftables {
             .iter()
             .filter_map(|operation| match operation {
                 Operation::Element(element) => Some(element),
-                Operation::Script(_) | Operation::Rule(_) | Operation::Entry(_) => None,
+                Operation::Script(_)
+                | Operation::Rule(_)
+                | Operation::Entry(_)
+                | Operation::Mail(_) => None,
             })
             .collect();
         if elements.len() < batch.len() {

@@ -15,9 +15,10 @@ impl Driver for Shell {
     fn apply(&mut self, batch: &[Operation], bench: &mut Bench<'_>) -> Vec<Outcome> {
         let one = |operation: &Operation| match operation {
             Operation::Script(script) => run(script, bench),
-            Operation::Element(_) | Operation::Rule(_) | Operation::Entry(_) => {
-                Outcome::Declined("not a script".to_owned())
-            }
+            Operation::Element(_)
+            | Operation::Rule(_)
+            | Operation::Entry(_)
+            | Operation::Mail(_) => Outcome::Declined("not a script".to_owned()),
         };
         batch.iter().map(one).collect()
     }

@@ -173,6 +173,9 @@ impl Enforcement {
             Command::Reban if !self.options.has(Command::Reban) => Command::Ban,
             command => command,
         };
+        if self.by_mail() {
+            return Ok(self.letter(command, &step.ban, scope));
+        }
         let text = self.options.command(command, scope)?;
         if text.trim().is_empty() {
             return Ok(None);

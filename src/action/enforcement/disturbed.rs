@@ -90,7 +90,10 @@ impl Enforcement {
             Operation::Element(element) => {
                 Some((element.table.to_string(), element.set.to_string()))
             }
-            Operation::Script(_) | Operation::Rule(_) | Operation::Entry(_) => None,
+            Operation::Script(_)
+            | Operation::Rule(_)
+            | Operation::Entry(_)
+            | Operation::Mail(_) => None,
         }
     }
 }

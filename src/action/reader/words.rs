@@ -4,7 +4,7 @@
 //! patterns, pipes, redirections, a second command) makes it no plain command.
 
 /// The words, as the program would get them; `None` where the shell would do more than split.
-pub(super) fn split(command: &str) -> Option<Vec<String>> {
+pub(in crate::action) fn split(command: &str) -> Option<Vec<String>> {
     let command = command.trim_matches([' ', '\t', '\n']);
     let mut words = Vec::new();
     let mut word: Option<String> = None;
