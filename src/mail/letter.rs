@@ -77,7 +77,7 @@ pub fn banned(recipe: &Recipe, ban: &Banned<'_>, host: &str, time: Time) -> Lett
     )));
     letter(
         recipe,
-        format!("banned {id} from {host}"),
+        &format!("banned {id} from {host}"),
         host,
         time,
         parts,
@@ -91,7 +91,7 @@ pub fn started(recipe: &Recipe, host: &str, time: Time) -> Letter {
         recipe.name
     );
     let parts = vec![Part::Text(text)];
-    letter(recipe, format!("started on {host}"), host, time, parts)
+    letter(recipe, &format!("started on {host}"), host, time, parts)
 }
 
 /// The mail of a jail's end.
@@ -101,10 +101,10 @@ pub fn stopped(recipe: &Recipe, host: &str, time: Time) -> Letter {
         recipe.name
     );
     let parts = vec![Part::Text(text)];
-    letter(recipe, format!("stopped on {host}"), host, time, parts)
+    letter(recipe, &format!("stopped on {host}"), host, time, parts)
 }
 
-fn letter(recipe: &Recipe, what: String, host: &str, time: Time, parts: Vec<Part>) -> Letter {
+fn letter(recipe: &Recipe, what: &str, host: &str, time: Time, parts: Vec<Part>) -> Letter {
     let subject = clean(&format!("[Fail2Ban] {}: {what}", recipe.name), false);
     Letter {
         transport: recipe.transport.clone(),

@@ -12,7 +12,7 @@ fn line(command: &str) -> Option<String> {
             "{:?} {} {} {:?} {}",
             e.change, e.set, e.network, e.timeout, e.exist
         )),
-        Operation::Script(_) => panic!("never read as a script"),
+        Operation::Script(_) | Operation::Mail(_) => panic!("never read as that"),
     }
 }
 
