@@ -148,6 +148,8 @@ fn life(settings: &ActionSettings) -> Vec<Vec<String>> {
     worker.send(Job::Start);
     worker.send(Job::Ban(Arc::clone(&four)));
     worker.send(Job::Ban(Arc::new(six)));
+    // Restored bans are carried out when nothing else waits.
+    assert!(worker.settle(LONG));
     worker.send(Job::Prolong(Arc::clone(&four)));
     worker.send(Job::Unban(four));
     assert!(worker.stop(LONG));
