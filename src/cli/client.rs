@@ -10,7 +10,7 @@ use super::wire::{Wire, WireError};
 use super::world::World;
 use super::{FAIL2BAN_VERSION, FAILED, Next, Options, Program, background, help};
 use crate::config::{self, CommandLineOption, Config, Disk, duration};
-use crate::model::Level;
+use crate::model::{Level, Network};
 use crate::protocol::{Request, Stop, Value, render, render_error};
 
 /// How long to wait for a start or an end, unless `--timeout` says otherwise.
@@ -179,6 +179,11 @@ fn patience(options: &Options, world: &mut World<'_>) -> Option<Duration> {
 pub(super) fn obey(options: &Options, words: &[String], world: &mut World<'_>) -> bool {
     let command = Value::list(words.iter().map(String::as_str));
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    if let ["set", _, "banip" | "banfor", addresses @ ..] = words.as_slice()
+        && locks_out(options, addresses, world)
+    {
+        return false;
+    }
     match words.as_slice() {
         ["start"] => start(options, world),
         ["restart"] => restart(options, world),
@@ -190,6 +195,31 @@ pub(super) fn obey(options: &Options, words: &[String], world: &mut World<'_>) -
         },
         words => ask(options, words, &command, None, world),
     }
+}
+
+/// Whether a ban of these would end the login it is given from, which is then said; `--force` and
+/// `ignoresshclient = false` let it pass.
+pub(super) fn locks_out(options: &Options, addresses: &[&str], world: &mut World<'_>) -> bool {
+    let connection = world.variable("SSH_CONNECTION").unwrap_or_default();
+    let Some(peer) = connection
+        .split(' ')
+        .next()
+        .and_then(|p| p.parse::<Network>().ok())
+    else {
+        return false;
+    };
+    let networks = addresses.iter().filter_map(|a| a.parse::<Network>().ok());
+    let hits = |network: Network| network.contains(&peer);
+    if options.force || !networks.into_iter().any(hits) {
+        return false;
+    }
+    let config = Config::read(&Disk, &config_inputs(options, world));
+    let guarded = config.is_ok_and(|config| config.load_server().server.ignoresshclient);
+    if guarded {
+        let message = format!("You are logged in from {peer}; --force bans it all the same");
+        world.log(Level::Error, &message);
+    }
+    guarded
 }
 
 /// Starts a server in the background, unless one runs.

@@ -3,7 +3,7 @@
 
 use serde_json::Value as Json;
 
-use super::client::{contact, obey};
+use super::client::{contact, locks_out, obey};
 use super::wire::Wire;
 use super::world::World;
 use super::{FAILED, Options, json};
@@ -18,7 +18,7 @@ pub(super) const WORDS: &[(&str, &str, &str)] = &[
     ),
     (
         "ban",
-        "ADDRESS [JAIL] [--for TIME]",
+        "ADDRESS [JAIL] [--for TIME] [--force]",
         "ban in a jail, or in every jail",
     ),
     (
@@ -99,10 +99,13 @@ fn ban(options: &Options, words: &[String], lasting: Option<&str>, world: &mut W
         [address] => (address, None),
         [address, jail] => (address, Some(jail.clone())),
         _ => {
-            world.say_error("Usage: rban ban ADDRESS [JAIL] [--for TIME]");
+            world.say_error("Usage: rban ban ADDRESS [JAIL] [--for TIME] [--force]");
             return false;
         }
     };
+    if locks_out(options, &[address.as_str()], world) {
+        return false;
+    }
     let Some(mut wire) = contact(options, None, world) else {
         return false;
     };

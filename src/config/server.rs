@@ -63,6 +63,7 @@ impl ServerRead {
             }),
             dbmaxmatches: reader.matches(),
             native: truth(&reader.text("native")),
+            ignoresshclient: truth(&reader.text("ignoresshclient")),
             metrics: Some(reader.text("metrics")).filter(|place| !place.is_empty()),
         };
         Self {

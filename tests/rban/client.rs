@@ -756,6 +756,7 @@ fn our_client_starts_restarts_and_stops_a_server() {
         )
     );
     assert_ne!(pid(), first, "another process");
+    by_ssh(&conf);
     let mut gone = Watch::new(&dir.path().join("run"));
     assert_eq!(client("stop"), fine("Shutdown successful"));
     gone.until(|| !dir.path().join("run/sock").exists());
@@ -778,6 +779,24 @@ fn our_client_starts_restarts_and_stops_a_server() {
         (code, out.as_str()),
         (255, "ERROR: test configuration failed\n")
     );
+}
+
+/// Nobody bans the address of the login the ban is given from, unless it is meant.
+fn by_ssh(conf: &str) {
+    let ban = |words: &str| {
+        let mut command = ours(conf);
+        command.env("SSH_CONNECTION", "192.0.2.9 50000 192.0.2.1 22");
+        let said = said(&command.args(words.split(' ')).output().expect("our client"));
+        (said.code, said.out, said.err)
+    };
+    let refusal =
+        "fail2ban ERROR   You are logged in from 192.0.2.9; --force bans it all the same\n";
+    let refused = (255, String::new(), refusal.to_owned());
+    assert_eq!(ban("set quiet banip 192.0.2.9"), refused);
+    assert_eq!(ban("set quiet banfor 1h 192.0.2.0/24"), refused);
+    let banned = |count: &str| (0, format!("{count}\n"), String::new());
+    assert_eq!(ban("set quiet banip 192.0.2.8"), banned("1"));
+    assert_eq!(ban("--force set quiet banip 192.0.2.9"), banned("1"));
 }
 
 /// Stops a server, should a test fail before it does.
