@@ -11,6 +11,7 @@ mod date_reference;
 mod drivers;
 mod filter;
 mod firewall;
+mod fuzz;
 mod house;
 mod jail;
 mod journal;

@@ -1,0 +1,10 @@
+//! libFuzzer's way to the target `dialect`.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../tests/rban/fuzz/bodies.rs"]
+mod bodies;
+
+fuzz_target!(|data: &[u8]| bodies::run("dialect", data));
