@@ -209,6 +209,13 @@ fn describe(jail: &Json) -> String {
         };
         out.push_str(&format!("   {}: {last}\n", text(&source["path"])));
     }
+    let given_up = jail["given_up"]["patterns"].as_array();
+    for pattern in given_up.into_iter().flatten() {
+        let (name, times) = (text(&pattern["pattern"]), &pattern["times"]);
+        out.push_str(&format!(
+            "   {name}: gave up on {times} searches (see the log for what to do)\n"
+        ));
+    }
     for action in jail["actions"].as_array().into_iter().flatten() {
         let error = action["last_error"].as_str().unwrap_or("no error");
         out.push_str(&format!("   action {}: {error}\n", text(&action["name"])));

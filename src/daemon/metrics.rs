@@ -55,7 +55,7 @@ const METRICS: &[(&str, &str, &str)] = &[
     (
         "rban_searches_given_up_total",
         "counter",
-        "Searches that ran out of steps.",
+        "Searches that ran out of their step budget.",
     ),
     (
         "rban_source_age_seconds",

@@ -5,6 +5,7 @@ use super::control::unknown_jail;
 use super::jails::backend_name;
 use super::socket::Answer;
 use super::state::Daemon;
+use crate::filter::Counters;
 use crate::model::FAIL2BAN_VERSION;
 use crate::protocol::Value;
 
@@ -66,6 +67,7 @@ impl Daemon {
         let member = self.engine.member_mut(name);
         let member = member.ok_or_else(|| unknown_jail(name))?;
         let counts = member.jail.counts(now);
+        let gave_up = given_up(member.filter.counters());
         let idle = member.idle;
         let running = self.running(name).ok_or_else(|| unknown_jail(name))?;
         let waits: Vec<String> = running
@@ -106,6 +108,7 @@ impl Daemon {
             ("backend_why", text(running.settings.chosen.as_deref())),
             ("failed", both(counts.failed, counts.failed_total)),
             ("banned", both(counts.banned, counts.banned_total)),
+            ("given_up", gave_up),
             (
                 "sources",
                 Value::List(read.chain(troubled).chain(waited).collect()),
@@ -115,6 +118,20 @@ impl Daemon {
         let named = report.into_iter();
         Ok(named.map(|(name, value)| (name.into(), value)).collect())
     }
+}
+
+/// The patterns that ran out of steps.
+fn given_up(counters: &Counters) -> Value {
+    let patterns = counters.given_up.iter().map(|(part, times)| {
+        dict(vec![
+            ("pattern", part.to_string().into()),
+            ("times", (*times).into()),
+        ])
+    });
+    dict(vec![
+        ("total", counters.exhausted.into()),
+        ("patterns", Value::List(patterns.collect())),
+    ])
 }
 
 fn source(path: Value, state: &str, why: Option<&String>, age: Value) -> Value {
@@ -136,6 +153,7 @@ fn absent(name: &str, state: &str, why: Option<&str>) -> Value {
         ("backend_why", Value::None),
         ("failed", both(0, 0)),
         ("banned", both(0, 0)),
+        ("given_up", given_up(&Counters::default())),
         ("sources", Value::List(Vec::new())),
         ("actions", Value::List(Vec::new())),
     ])

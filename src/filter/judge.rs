@@ -10,7 +10,7 @@ use super::identity::{Identity, identify};
 use super::session::Merged;
 use super::texts::Covered;
 use super::timing::{Moment, Oddity, When, warnings};
-use super::{Counters, Filter, Helper, Scratch, Searched, Verdict};
+use super::{Counters, Filter, Helper, Part, Scratch, Searched, Verdict};
 use crate::date::Found;
 use crate::model::{Captured, FailId, Failure, Level, Logger, MatchedLine, Record, Time};
 
@@ -124,20 +124,17 @@ impl Filter {
             return;
         };
         let before = (self.counters.matched, self.counters.ignored);
-        let exhausted = self.counters.exhausted;
+        let known = self.counters.given_up.len();
         self.search(tuple, when, moment, out);
         if before == (self.counters.matched, self.counters.ignored) {
             self.counters.missed += 1;
         }
-        if exhausted < self.counters.exhausted
-            && self.timing.may_tell(Oddity::Exhausted, moment.now)
-        {
-            let message = format!(
-                "A regular expression with back-references gave up on a line of {} bytes; it \
-                 counts as not matched.",
-                tuple.before.len() + tuple.after.len()
-            );
-            out.extend(warnings(&self.jail, vec![message]).map(Verdict::Log));
+        // Each pattern is told of once: the next time it is in the list already.
+        if known < self.counters.given_up.len() {
+            let length = tuple.before.len() + tuple.after.len();
+            let new = self.counters.given_up[known..].iter();
+            let messages = new.map(|&(part, _)| self.gave_up(part, length)).collect();
+            out.extend(warnings(&self.jail, messages).map(Verdict::Log));
         }
     }
 
@@ -214,7 +211,7 @@ impl Filter {
         };
         let Scratch { searched, pre, .. } = &mut self.scratch;
         if regex.first(searched.text(false), pre).is_none() {
-            self.counters.exhausted += u64::from(pre.exhausted());
+            self.counters.give_up(pre, |_| Part::Prefregex);
             return None;
         }
         self.counters.prefregex += 1;
@@ -242,7 +239,7 @@ impl Filter {
         let found = self
             .failregex
             .matches_from(searched.text(content), from, fail);
-        self.counters.exhausted += u64::from(found.is_none() && fail.exhausted());
+        self.counters.give_up(fail, Part::Failregex);
         found
     }
 
@@ -286,6 +283,7 @@ impl Filter {
                 self.ignoreregex.first(&text, ignore)
             }
         };
+        self.counters.give_up(ignore, Part::Ignoreregex);
         if let Some(index) = found {
             self.counters.ignores[index] += 1;
         }
@@ -444,6 +442,29 @@ impl Filter {
             let record = Record::new(Level::Error, Logger::Filter, message);
             out.push(Verdict::Log(record));
         }
+    }
+
+    /// What to tell of a pattern that gave up on a line.
+    fn gave_up(&self, part: Part, length: usize) -> String {
+        let regex = match part {
+            Part::Failregex(index) => Some(self.failregex.get(index)),
+            Part::Ignoreregex(index) => Some(self.ignoreregex.get(index)),
+            _ => self.prefregex.as_ref().map(|(regex, _)| regex.get(0)),
+        };
+        let advice = match regex {
+            Some(regex) if !regex.is_linear() => {
+                "it has back-references, atomic groups or captures in look-aheads, which may take \
+                 any time, and is stopped at a budget. Write it without them, or bound its \
+                 repetitions"
+            }
+            _ => "the line is too long for it. Bound its repetitions, or log shorter lines",
+        };
+        format!(
+            "{part} gave up on a line of {length} bytes, which counts as not matched by it: \
+             {advice}. Further lines are counted in 'rban status {}': '{}'",
+            self.jail,
+            regex.map_or("", |regex| regex.resolved())
+        )
     }
 
     /// Forgets what is between lines: the buffer, sessions and the last date.

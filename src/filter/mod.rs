@@ -115,14 +115,30 @@ pub struct Counters {
     pub missed: u64,
     /// Older than findtime when the log was first read.
     pub old: u64,
-    /// Times a search gave up for want of steps.
+    /// Times a search gave up for want of steps: the sum of `given_up`.
     pub exhausted: u64,
+    /// The patterns that gave up, in the order in which they first did, and how often.
+    pub given_up: Vec<(Part, u64)>,
     /// How often prefregex matched.
     pub prefregex: u64,
     /// Per failregex.
     pub hits: Vec<u64>,
     /// Per ignoreregex.
     pub ignores: Vec<u64>,
+}
+
+impl Counters {
+    /// Counts the patterns that gave up in a pass of a set; `part` names one by its place.
+    fn give_up(&mut self, slots: &Slots, part: fn(usize) -> Part) {
+        for index in slots.given_up() {
+            self.exhausted += 1;
+            let part = part(index);
+            match self.given_up.iter_mut().find(|(known, _)| *known == part) {
+                Some((_, times)) => *times += 1,
+                None => self.given_up.push((part, 1)),
+            }
+        }
+    }
 }
 
 impl Filter {

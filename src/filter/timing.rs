@@ -52,7 +52,6 @@ pub(super) enum Oddity {
     Undated,
     Unreadable,
     NoId,
-    Exhausted,
 }
 
 /// What a filter remembers of dates.
@@ -61,7 +60,7 @@ pub(super) struct Timing {
     pub(super) last_text: String,
     last: Option<Time>,
     /// When each oddity may be told again.
-    told: [Option<Time>; 6],
+    told: [Option<Time>; 5],
 }
 
 impl Timing {

@@ -90,6 +90,7 @@ impl RegexSet {
 
     /// The first pattern from index `from` on that matches.
     pub fn matches_from(&mut self, text: &str, from: usize, slots: &mut Slots) -> Option<usize> {
+        slots.given_up.clear();
         if from > 0 {
             return self.search_from(text, from, slots);
         }
@@ -181,7 +182,7 @@ impl RegexSet {
             if pattern.leads().is_empty() && !self.may_match(index, slots) {
                 continue;
             }
-            if pattern.search(text, slots) {
+            if try_one(pattern, index, text, slots) {
                 return Some(index);
             }
         }
@@ -249,8 +250,17 @@ fn hard_before(
         let pattern = &patterns[index];
         let leads = pattern.leads();
         (leads.is_empty() || leads.iter().any(|lead| lead.fits(word)))
-            && pattern.search(text, slots)
+            && try_one(pattern, index, text, slots)
     })
+}
+
+/// Searches one pattern of a set, and notes if it gave up.
+fn try_one(pattern: &Regex, index: usize, text: &str, slots: &mut Slots) -> bool {
+    let found = pattern.search(text, slots);
+    if slots.exhausted() {
+        slots.given_up.push(index as u32);
+    }
+    found
 }
 
 impl Texts {

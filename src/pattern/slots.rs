@@ -16,6 +16,8 @@ pub struct Slots {
     pub(super) stack: Vec<Frame>,
     pub(super) steps: u64,
     pub(super) exhausted: bool,
+    /// The patterns of a set that ran out of steps in the last pass, in order.
+    pub(super) given_up: Vec<u32>,
     pub(super) groups: usize,
     /// A bit per pattern of a set: one of its required texts is in the line.
     pub(super) marked: Vec<u64>,
@@ -62,6 +64,12 @@ impl Slots {
     /// its step budget, which counts as no match.
     pub fn exhausted(&self) -> bool {
         self.exhausted
+    }
+
+    /// The patterns of a [`RegexSet`](super::RegexSet), by their place, that gave up in its last
+    /// pass: all of them, whether or not another pattern matched.
+    pub fn given_up(&self) -> impl ExactSizeIterator<Item = usize> {
+        self.given_up.iter().map(|&index| index as usize)
     }
 
     /// Steps taken since this was made: the work done, independent of the machine.

@@ -5,7 +5,7 @@
 //! none; `journal text` an entry of a journal. Indented below it is every verdict.
 
 use rban::date::{Found, Zone};
-use rban::filter::{Counters, Dated, Entry, Filter, FilterError, Moment, Reading, Verdict};
+use rban::filter::{Counters, Dated, Entry, Filter, FilterError, Moment, Part, Reading, Verdict};
 use rban::model::{
     Captured, Datum, Failure, FilterSettings, MatchedLine, Origin, Span, Time, UseDns,
 };
@@ -459,20 +459,84 @@ now timeless
     );
 }
 
+/// Runs out of steps on a hundred `a`s or more.
+const ENDLESS: &str = "^(a+)+(a+)+\\1\\2x from <ADDR>$";
+
 #[test]
-fn a_search_that_gives_up_is_counted_and_told_once() {
+fn every_pattern_that_gives_up_is_counted_and_told_once() {
     let line = format!("10:00:00 -- {}", "a".repeat(300));
+    let told = |part: &str, pattern: &str| {
+        format!(
+            "    WARNING: [sshd] {part} gave up on a line of 300 bytes, which counts as not matched by \
+             it: it has back-references, atomic groups or captures in look-aheads, which may take \
+             any time, and is stopped at a budget. Write it without them, or bound its repetitions. \
+             Further lines are counted in 'rban status sshd': '{pattern}'"
+        )
+    };
+    let shown = |pattern: &str| {
+        let regex = rban::pattern::Regex::new(pattern, rban::pattern::Options::default());
+        regex.expect("a pattern").resolved().to_owned()
+    };
+    let other = ENDLESS.replace("from", "by");
     let counters = play(
-        "failregex = ^(a+)+(a+)+\\1\\2x from <ADDR>$",
+        &format!("failregex = {ENDLESS}\nfailregex = ^fail <ADDR>$\nfailregex = {other}"),
         &format!(
-            "
-{line}
-    WARNING: [sshd] A regular expression with back-references gave up on a line of 300 bytes; it counts as not matched.
-{line}
-"
+            "\n{line}\n{}\n{}\n{line}\n",
+            told("failregex 1", &shown(ENDLESS)),
+            told("failregex 3", &shown(&other))
         ),
     );
-    assert_eq!((counters.exhausted, counters.missed), (2, 2));
+    assert_eq!((counters.exhausted, counters.missed), (4, 2));
+    let expected = vec![(Part::Failregex(0), 2), (Part::Failregex(2), 2)];
+    assert_eq!(counters.given_up, expected);
+}
+
+#[test]
+fn a_pattern_that_gave_up_counts_also_where_another_matches() {
+    let line = format!("10:00:00 -- {} by 192.0.2.5", "a".repeat(300));
+    let settings = format!("failregex = {ENDLESS}\nfailregex = ^a+ by <ADDR>$");
+    let mut filter = filter(&settings).expect("a good filter");
+    let moment = Moment {
+        now: clock("10:00:00"),
+        in_operation: true,
+        findtime: Span::from_secs(600),
+        check_findtime: false,
+    };
+    judge(&mut filter, &line[9..], &moment);
+    let counters = filter.counters();
+    assert_eq!((counters.exhausted, counters.matched), (1, 1));
+    assert_eq!(counters.given_up, [(Part::Failregex(0), 1)]);
+}
+
+#[test]
+fn a_prefregex_and_an_ignoreregex_that_give_up_are_counted() {
+    let line = format!("10:00:00 -- {}", "a".repeat(300));
+    for (settings, part) in [
+        (
+            "prefregex = ^(a+)+(a+)+\\1\\2x<F-CONTENT>.+</F-CONTENT>$\nfailregex = ^b <ADDR>$",
+            Part::Prefregex,
+        ),
+        (
+            "failregex = ^a+(?:b <ADDR>)?<F-ID>a?</F-ID>$\nignoreregex = ^(a+)+(a+)+\\1\\2x",
+            Part::Ignoreregex(0),
+        ),
+    ] {
+        let mut filter = filter(settings).unwrap_or_else(|error| panic!("{settings}: {error}"));
+        let moment = Moment {
+            now: clock("10:00:00"),
+            in_operation: true,
+            findtime: Span::from_secs(600),
+            check_findtime: false,
+        };
+        let told = judge(&mut filter, &line[9..], &moment);
+        let told: Vec<_> = told.iter().map(shown).collect();
+        assert!(
+            told.iter()
+                .any(|told| told.contains(&format!("{part} gave up"))),
+            "{told:?}"
+        );
+        assert_eq!(filter.counters().given_up, [(part, 1)]);
+    }
 }
 
 #[test]

@@ -424,3 +424,48 @@ fn prometheus_sees_failures_bans_and_latency_and_the_dashboard_asks_for_nothing_
     nonsense.read_to_string(&mut answer).expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
 }
+
+#[test]
+fn a_pattern_that_gives_up_shows_in_status_log_and_metrics() {
+    let port = {
+        let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+        free.local_addr().expect("its number").port()
+    };
+    let mut home = Home::new(&format!("metrics = 127.0.0.1:{port}"), "action = note");
+    home.write(
+        "filter.d/door.conf",
+        "[Definition]\nfailregex = ^ bad guest <HOST>$\n  ^ (a+)+(a+)+\\1\\2x from <HOST>$\n\
+         datepattern = ^%%Y-%%m-%%d %%H:%%M:%%S\n",
+    );
+    home.start(Program::Rban);
+    let hostile = lines("x", 2).replace("bad guest x", &"a".repeat(300));
+    append(&home.path("door.log"), &hostile);
+    home.failures("192.0.2.10", 1);
+    let name = "rban_searches_given_up_total{jail=\"door\"}";
+    home.wait("two searches given up, and the line after them", |_| {
+        let (values, _) = scrape(port)?;
+        let found = values["rban_failures_total{jail=\"door\"}"];
+        (values[name] == 2.0 && found == 1.0).then_some(())
+    });
+    let said = |words: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_rban"))
+            .args(["status", "-c"])
+            .arg(home.path(""))
+            .args(words)
+            .output()
+            .expect("it runs");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let status = said(&["door"]);
+    assert!(
+        status.contains("failregex 2: gave up on 2 searches"),
+        "{status}"
+    );
+    let json: serde_json::Value = serde_json::from_str(&said(&["door", "--json"])).expect("JSON");
+    assert_eq!(
+        json["given_up"],
+        serde_json::json!({ "total": 2, "patterns": [{ "pattern": "failregex 2", "times": 2 }] })
+    );
+    let log = fs::read_to_string(home.path("log")).expect("the log");
+    assert_eq!(log.matches("failregex 2 gave up").count(), 1, "{log}");
+}
