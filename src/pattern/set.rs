@@ -200,8 +200,10 @@ impl RegexSet {
         slots.marked.clear();
         slots.marked.resize(self.patterns.len().div_ceil(64), 0);
         for texts in [&self.texts, &self.texts_in_any_case].into_iter().flatten() {
+            slots.steps += text.len() as u64;
             for found in texts.automaton.find_overlapping_iter(text) {
                 let index = texts.patterns[found.pattern().as_usize()] as usize;
+                slots.steps += 1;
                 slots.marked[index / 64] |= 1 << (index % 64);
             }
         }

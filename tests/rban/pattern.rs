@@ -1,8 +1,10 @@
 //! The pattern language against its law, Python's `re`.
 
 mod characters;
+mod cost;
 mod generate;
 mod hostile;
+mod modes;
 mod python;
 mod stock;
 

@@ -211,6 +211,7 @@ impl Automaton {
                             return matched;
                         }
                         at += literal.len();
+                        slots.steps += literal.len() as u64;
                     }
                 }
             }
