@@ -67,8 +67,8 @@ fn subnet(ip: &str, cidr: Option<&str>) -> FailId {
     FailId::Net(network.unwrap_or_else(|| Network::host(address)))
 }
 
-/// A list as Python shows a tuple; it is the ID's text.
-fn tuple(texts: &[String]) -> String {
+/// A list as Python shows a tuple: what IDs and users of several parts are called.
+pub(super) fn tuple(texts: &[String]) -> String {
     let quoted: Vec<String> = texts
         .iter()
         .map(|text| match text.as_str() {

@@ -9,7 +9,8 @@ use std::collections::VecDeque;
 
 use hashbrown::HashTable;
 
-use super::facts::{Facts, MLFFORGET, MLFGAINED, MLFID, NOFAIL, USER};
+use super::facts::{Fact, Facts, MLFFORGET, MLFGAINED, MLFID, NOFAIL, USER};
+use super::identity::tuple;
 use super::texts::{Covered, Lines, Texts};
 use crate::model::{Span, Time};
 
@@ -78,7 +79,7 @@ impl Sessions {
         let mut nofail = facts.is_set(NOFAIL);
         let session = &mut self.slots[slot].session;
         if known || !forget {
-            session.add_user(facts.text(USER).unwrap_or_default());
+            session.add_user(facts);
         }
         if known {
             session.follow(facts, gained);
@@ -209,7 +210,17 @@ impl Session {
         self.pending = false;
     }
 
-    fn add_user(&mut self, user: &str) {
+    /// Notes who is tried; several texts together are one user, as Python shows a tuple.
+    fn add_user(&mut self, facts: &Facts) {
+        let together;
+        let user = match facts.get(USER) {
+            Some(Fact::Text(user)) => user,
+            Some(Fact::List(list)) => {
+                together = tuple(list);
+                &together
+            }
+            None => return,
+        };
         if !user.is_empty() && !self.users.contains(user) {
             self.users.push(user);
         }

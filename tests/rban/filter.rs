@@ -558,3 +558,14 @@ fn a_filter_that_cannot_work_says_which_part_and_where() {
     // An ID in prefregex is enough.
     filter("prefregex = ^<F-MLFID>a</F-MLFID>\nfailregex = ^nobody$").expect("good");
 }
+
+#[test]
+fn a_user_of_two_parts_is_one_of_the_users_of_its_session() {
+    play(
+        r"failregex = ^ <F-MLFID>s\d</F-MLFID>: pair <F-USER>\S+</F-USER> <F-TUPLE_USER>\S+</F-TUPLE_USER> from <HOST>$",
+        "
+10:00:00 @10:00:00 s1: pair a b from 192.0.2.5
+    failure 192.0.2.5 at 10:00:00 by 0, ip4=192.0.2.5 mlfid=s1 tuple_user=b user=[a,b] users=[('a', 'b')]: [10:00:00] s1: pair a b from 192.0.2.5
+",
+    );
+}

@@ -31,6 +31,7 @@ mod reference;
 mod regex;
 mod samples;
 mod scripts;
+mod sessions;
 mod shipped_actions;
 mod source;
 mod stock;

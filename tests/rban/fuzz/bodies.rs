@@ -9,8 +9,11 @@ use rban::model::{Span, Time};
 use rban::pattern::{Options, Regex, RegexSet, Slots};
 use rban::protocol::pickle;
 
+/// What a target does with an input.
+type Body = fn(&[u8]);
+
 /// Every target: its name, which is its corpus' too, and what it does with an input.
-pub(crate) const TARGETS: [(&str, fn(&[u8])); 4] = [
+pub(crate) const TARGETS: [(&str, Body); 4] = [
     ("dialect", dialect),
     ("pattern", pattern),
     ("date", date),
