@@ -3,6 +3,7 @@
 //! pattern and by the automaton of all. The work is counted in steps, so no machine is too slow.
 
 use std::collections::HashSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::modes::{STOCK, sets};
@@ -302,4 +303,85 @@ fn every_filter_as_one_costs_the_length_of_the_line() {
         automata += usize::from(per_byte.iter().any(|&cost| cost > 0.9 && cost < 1.5));
     }
     eprintln!("{count} filters, {automata} of them answered by the automaton alone");
+}
+
+/// What fail2ban is installed.
+const VERSION: &str = "/usr/lib/python3/dist-packages/fail2ban/version.py";
+
+/// Where the table stands in docs/performance.md.
+const TABLE: (&str, &str) = ("<!-- pattern-cost -->\n", "<!-- /pattern-cost -->");
+
+/// Which patterns are linear: a row for each filter that has others, a sum for the rest.
+fn table() -> Option<String> {
+    let mut out = String::from(
+        "| filter | patterns | linear | under the budget | which |\n\
+         | --- | ---: | ---: | ---: | --- |\n",
+    );
+    for (tree, whose) in trees().iter().zip(["fail2ban's", "ours"]) {
+        let sets = sets(tree);
+        if sets.is_empty() {
+            return None;
+        }
+        let mut names: Vec<&str> = sets.iter().map(|set| &*set.filter).collect();
+        names.dedup();
+        let (mut calm, mut calm_patterns) = (0, 0);
+        for filter in names {
+            let (mut seen, mut linear, mut others) = (HashSet::new(), 0, Vec::new());
+            for set in sets.iter().filter(|set| set.filter == filter) {
+                for (name, pattern) in set.patterns() {
+                    if !seen.insert((pattern.to_owned(), set.options.multiline)) {
+                        continue;
+                    }
+                    let is_linear = set.regex(pattern).is_linear();
+                    // The documentation says so: nothing else of theirs needs the budget.
+                    assert_eq!(is_linear, !pattern.contains("(?P="), "{filter}: {pattern}");
+                    match is_linear {
+                        true => linear += 1,
+                        false => others.push(name),
+                    }
+                }
+            }
+            if others.is_empty() {
+                calm += 1;
+                calm_patterns += linear;
+                continue;
+            }
+            let (all, budget) = (linear + others.len(), others.len());
+            // A place may hold another pattern in each mode.
+            others.dedup();
+            let which = others.join(", ");
+            out += &format!("| {filter} ({whose}) | {all} | {linear} | {budget} | {which} |\n");
+        }
+        out += &format!("| {calm} others of {whose} | {calm_patterns} | {calm_patterns} | 0 | |\n");
+    }
+    Some(out)
+}
+
+#[test]
+fn the_documentation_says_which_patterns_are_linear() {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a switch for whoever changes the patterns or the engine, and for nobody else"
+    )]
+    let bless = std::env::var_os("RBAN_BLESS").is_some();
+    // The documentation speaks of one version's filters.
+    let version = fs::read_to_string(VERSION).unwrap_or_default();
+    if !version.contains("version = \"1.0.2\"") {
+        eprintln!("no fail2ban 1.0.2 here: the table is not compared");
+        return;
+    }
+    let Some(table) = table() else { return };
+    let file = repository().join("docs/performance.md");
+    let text = fs::read_to_string(&file).expect("docs/performance.md");
+    let (before, rest) = text.split_once(TABLE.0).expect("where the table starts");
+    let (written, after) = rest.split_once(TABLE.1).expect("where it ends");
+    if bless {
+        let text = [before, TABLE.0, &table, TABLE.1, after].concat();
+        fs::write(&file, text).expect("written");
+        return;
+    }
+    assert!(
+        written == table,
+        "docs/performance.md says\n{written}but it is (RBAN_BLESS=1 writes it)\n{table}"
+    );
 }
