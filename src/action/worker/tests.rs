@@ -525,13 +525,11 @@ fn status_says_which_way_an_action_goes() {
 
 #[test]
 fn python_actions_are_refused_with_what_to_do_instead() {
-    for (path, words) in [("/e/smtp.py", "sendmail"), ("/e/other.py", "actionban")] {
-        let refused = Refused::Python(path.into()).to_string();
-        assert!(
-            refused.starts_with(path) && refused.contains(words),
-            "{refused}"
-        );
-    }
+    let refused = Refused::Python("/e/other.py".into()).to_string();
+    assert!(
+        refused.starts_with("/e/other.py") && refused.contains("actionban"),
+        "{refused}"
+    );
 }
 
 /// A worker whose ban of 192.0.2.1 hangs until the returned sender says go.
