@@ -16,6 +16,9 @@ use super::event::{JournalEvent, JournalSubscription};
 use super::reader::{Looked, Reader};
 use crate::model::{Span, Time};
 
+/// Folders that come one inside the other while we look: more levels than a path to a journal has.
+const DEEPEST: usize = 32;
+
 /// Takes the events, in order; waiting there is how memory stays bounded. `false` ends the watcher.
 pub type JournalSink = Box<dyn FnMut(JournalEvent) -> bool + Send>;
 
@@ -234,13 +237,27 @@ impl Room {
 
     /// Watches the folders in which files are or may come, and no others.
     fn watch(&mut self) {
+        let mut wanted = self.wanted();
+        for _ in 0..DEEPEST {
+            self.watch_these(&wanted);
+            // A folder that came before the one above it was watched is told of by nobody.
+            let now = self.wanted();
+            if now == wanted {
+                return;
+            }
+            wanted = now;
+        }
+    }
+
+    fn wanted(&self) -> BTreeSet<PathBuf> {
+        let places = self.readers.iter().map(|reader| reader.place.look());
+        places.flat_map(|found| found.folders).collect()
+    }
+
+    fn watch_these(&mut self, wanted: &BTreeSet<PathBuf>) {
         let Ok(inotify) = &mut self.inotify else {
             return;
         };
-        let mut wanted = BTreeSet::new();
-        for reader in &self.readers {
-            wanted.extend(reader.place.look().folders);
-        }
         self.watched.retain(|folder, watch| {
             let stays = wanted.contains(folder);
             if !stays {
@@ -260,9 +277,9 @@ impl Room {
                 | WatchMask::MOVE_SELF
                 | WatchMask::ATTRIB
                 | WatchMask::ONLYDIR;
-            match inotify.watches().add(&folder, mask) {
+            match inotify.watches().add(folder, mask) {
                 Ok(watch) => {
-                    self.watched.insert(folder, watch);
+                    self.watched.insert(folder.clone(), watch);
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => refused = Some(format!("{}: {error}", folder.display())),
