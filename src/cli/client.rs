@@ -99,7 +99,12 @@ fn examine(options: &Options, world: &mut World<'_>) -> Option<bool> {
     }
     if dump {
         let stream = config::stream(&loaded, &Disk);
-        world.say(config::dump(&stream).trim_end());
+        let text = if options.dump_pretty {
+            config::dump_pretty(&stream)
+        } else {
+            config::dump(&stream)
+        };
+        world.say(text.trim_end());
         if !options.test {
             return Some(true);
         }

@@ -75,7 +75,9 @@ fn server(options: &Ordered<Item>) -> Vec<Command> {
     ORDER
         .iter()
         .filter_map(|name| {
-            let value = options.get(name)?.clone();
+            // The one without a value of its own where no file gives one.
+            let unset = (*name == "dbmaxmatches").then_some(Item::None);
+            let value = options.get(name).cloned().or(unset)?;
             Some(vec!["set".into(), (*name).into(), value])
         })
         .collect()

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rban::config::{Config, Disk, Facts, Inputs, dump, stream};
+use rban::config::{Config, Disk, Facts, Inputs, dump, dump_pretty, stream};
 
 const CLIENT: &str = "fail2ban-client";
 const STOCK: &str = "/etc/fail2ban";
@@ -58,11 +58,11 @@ fn copy(from: &Path, to: &Path) {
     clippy::disallowed_methods,
     reason = "the reference program is run to compare with it"
 )]
-fn reference(dir: &Path) -> Option<String> {
+fn reference(dir: &Path, form: &str) -> Option<String> {
     let output = Command::new(CLIENT)
         .arg("-c")
         .arg(dir)
-        .args(["--logtarget", "/var/log/f2b.log", "-d"])
+        .args(["--logtarget", "/var/log/f2b.log", form])
         .output()
         .ok()?;
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -106,8 +106,23 @@ fn ours(dir: &Path) -> (String, Vec<String>) {
     (dump(&stream(&loaded, &Disk)), said.collect())
 }
 
+/// `--dp` prints the same, one item a line where a line would be long.
+fn compare_pretty(dir: &Path) {
+    let Some(theirs) = reference(dir, "--dp") else {
+        eprintln!("skipped: {CLIENT} is not installed");
+        return;
+    };
+    let config = Config::read(&Disk, &inputs(dir)).expect("a configuration");
+    let ours = dump_pretty(&stream(&config.load(), &Disk));
+    for (number, (ours, theirs)) in ours.lines().zip(theirs.lines()).enumerate() {
+        assert_eq!(ours, theirs, "line {}", number + 1);
+    }
+    assert_eq!(ours.lines().count(), theirs.lines().count());
+    assert!(ours.lines().count() > 30, "nothing was long: {ours}");
+}
+
 fn compare(dir: &Path, mut ours: String) {
-    let Some(mut theirs) = reference(dir) else {
+    let Some(mut theirs) = reference(dir, "-d") else {
         eprintln!("skipped: {CLIENT} is not installed");
         return;
     };
@@ -193,6 +208,41 @@ fn an_awkward_tree_gives_the_reference_stream() {
     );
     assert!(stream.lines().count() > 100, "{stream}");
     compare(&tree, stream);
+    compare_pretty(&tree);
+}
+
+/// A filter and an action of more than a line's length, with a text that is longer than one itself.
+#[test]
+fn a_long_stream_is_printed_in_pieces_as_python_prints_it() {
+    let tree = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        let path = tree.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(path, text).expect("written");
+    };
+    let words = "word \u{e4} 'quoted' ".repeat(90);
+    let patterns: String = (0..60).map(|n| format!("    ^{n} from <HOST>\n")).collect();
+    let file = tree.path().join("a.log");
+    write("a.log", "");
+    write(
+        "jail.conf",
+        &format!(
+            "[one]\nenabled = true\nfilter = long\nlogpath = {}\naction = long\n",
+            file.display()
+        ),
+    );
+    write("fail2ban.conf", "[DEFAULT]\nloglevel = INFO\n");
+    write(
+        "filter.d/long.conf",
+        &format!("[Definition]\nfailregex =\n{patterns}ignoreregex = {words}\n"),
+    );
+    write(
+        "action.d/long.conf",
+        &format!(
+            "[Definition]\nactionban = echo {words}\n   echo {words}\n   true\nactionunban = true\n"
+        ),
+    );
+    compare_pretty(tree.path());
 }
 
 /// Where the reference program leaves a jail out, so do we; the words are our own.
@@ -218,7 +268,7 @@ fn jails_the_reference_leaves_out_are_left_out() {
                 .any(|line| line.contains("zz.local:2: jail 'args': ")),
             "{bad}: {said:?}"
         );
-        let Some(mut theirs) = reference(&copy.dir()) else {
+        let Some(mut theirs) = reference(&copy.dir(), "-d") else {
             return;
         };
         for stream in [&mut stream, &mut theirs] {
