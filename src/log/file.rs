@@ -25,8 +25,8 @@ const FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o750;
 
 /// How long a file that was moved away is written while nothing else bears its name: logrotate
-/// needs microseconds.
-const GRACE: Span = Span::from_micros(10_000);
+/// needs microseconds, unless it has to wait for a busy processor in between.
+const GRACE: Span = Span::from_micros(250_000);
 
 /// A file that is deleted again and again while we write to it is somebody's doing; give up the
 /// batch's second life after so many.

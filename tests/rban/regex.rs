@@ -544,3 +544,87 @@ fn help_lists_every_option() {
     }
     assert_eq!(out(&ours(&["-V"], b"")), "1.1.1\n");
 }
+
+/// Filters that are a mistake, and lines that are none: an answer, soon, and no panic.
+#[test]
+fn what_is_wrong_with_a_filter_is_said_with_its_place() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let filter = |text: &str| {
+        let path = dir.path().join("bad.conf");
+        fs::write(&path, text).expect("written");
+        path.display().to_string()
+    };
+    let conf = dir.path().display().to_string();
+    for (text, words) in [
+        (
+            "[Definition]\nfailregex = ^(?P<user>a) (?P<user>b) <HOST>\n",
+            &["user"][..],
+        ),
+        ("[Definition]\nfailregex = ^(a <HOST>\n", &["bad.conf"]),
+        (
+            "[INCLUDES]\nbefore = bad.conf\n[Definition]\nfailregex = ^x <HOST>\n",
+            &[],
+        ),
+    ] {
+        let path = filter(text);
+        let output = ours(&["--json", "-c", &conf, "-", &path], b"x 192.0.2.1\n");
+        let said = err(&output) + &out(&output);
+        assert!(!said.contains("panicked"), "{said}");
+        assert!(
+            words.iter().all(|word| said.contains(word)),
+            "{text}: {said}"
+        );
+    }
+}
+
+#[test]
+fn a_filter_of_ten_thousand_lines_is_read_and_judges() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("long.conf");
+    let patterns: String = (0..10_000)
+        .map(|n| format!("    ^ service{n} refused <HOST>$\n"))
+        .collect();
+    fs::write(&path, format!("[Definition]\nfailregex =\n{patterns}")).expect("written");
+    let line = b"Nov 23 04:50:11 service9999 refused 192.0.2.5\n";
+    let path = path.display().to_string();
+    let output = ours(&["--json", "--now", NOW, "-", &path], line);
+    let objects = objects(&output);
+    assert_eq!(objects[0]["hits"][0]["regex"], 9_999, "{}", err(&output));
+}
+
+#[test]
+fn a_catastrophic_pattern_costs_what_its_line_is_long() {
+    let line = format!("Nov 23 04:50:11 {}!\n", "a".repeat(60_000));
+    let pattern = "^ (?:a+)+(?:a|aa)+$ <HOST>";
+    let output = ours(&["--json", "--now", NOW, "-", pattern], line.as_bytes());
+    assert_eq!(
+        objects(&output)[0]["hits"],
+        Value::from(Vec::<Value>::new())
+    );
+}
+
+#[test]
+fn bytes_that_are_no_text_nuls_and_carriage_returns_are_judged_like_fail2ban() {
+    let log = b"Nov 23 04:50:11 x\xff\xfe fails 192.0.2.1\r\n\
+                Nov 23 04:50:12 \0\0 fails 192.0.2.2\n\
+                0000-00-00 00:00:00 fails 192.0.2.3\n\
+                Feb 30 25:61:61 fails 192.0.2.4\n";
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("log");
+    fs::write(&path, log).expect("written");
+    let path = path.display().to_string();
+    let words = ["-o", "ip", &path, r"fails <HOST>\s*$"];
+    let (ours, theirs) = (ours(&words, b""), run(THEIRS, &words, b""));
+    assert_eq!(out(&ours), out(&theirs), "{}", err(&ours));
+    assert!(out(&ours).contains("192.0.2.1"), "{}", out(&ours));
+}
+
+#[test]
+fn a_pattern_that_matches_nothing_at_all_finds_nobody() {
+    let output = ours(
+        &["--json", "--now", NOW, "-", "(?:<HOST>)?"],
+        SSHD.as_bytes(),
+    );
+    let said = err(&output) + &out(&output);
+    assert!(!said.contains("panicked"), "{said}");
+}
