@@ -217,8 +217,8 @@ fn a_long_stream_is_printed_in_pieces_as_python_prints_it() {
     let tree = tempfile::tempdir().expect("a folder");
     let write = |name: &str, text: &str| {
         let path = tree.path().join(name);
-        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
-        std::fs::write(path, text).expect("written");
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, text).expect("written");
     };
     let words = "word \u{e4} 'quoted' ".repeat(90);
     let patterns: String = (0..60).map(|n| format!("    ^{n} from <HOST>\n")).collect();
