@@ -108,7 +108,7 @@ impl RegexSet {
         match automaton.search(text, slots, program) {
             Answer::Unknown => self.search_from(text, 0, slots),
             Answer::Nothing => {
-                slots.leave(&[]);
+                slots.unset(0);
                 hard_before(&self.patterns, &self.hard, self.patterns.len(), text, slots)
             }
             Answer::Match(index) => {

@@ -85,12 +85,10 @@ impl Slots {
         self.exhausted = false;
     }
 
-    /// Takes the groups of a match found elsewhere.
-    pub(super) fn leave(&mut self, values: &[u32]) {
-        self.values.clear();
-        self.values.extend_from_slice(values);
-        self.groups = values.len() / 2;
-        self.exhausted = false;
+    /// Room for the groups of a match found elsewhere, all unset.
+    pub(super) fn unset(&mut self, groups: usize) -> &mut [u32] {
+        self.prepare(2 * groups, groups);
+        &mut self.values
     }
 
     /// Gives back what an unusual line needed.

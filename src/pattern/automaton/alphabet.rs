@@ -82,6 +82,11 @@ impl Alphabet {
         usize::from(self.symbols[usize::from(byte)])
     }
 
+    /// The symbol of each byte.
+    pub(super) fn of_bytes(&self) -> &[u8; 256] {
+        &self.symbols
+    }
+
     pub(super) fn symbols(&self) -> usize {
         self.bytes.len() + 3
     }

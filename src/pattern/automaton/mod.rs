@@ -5,20 +5,24 @@
 //! up. Ways stand in the order in which the backtracker would try them, pattern by pattern, so the
 //! first to end is the match Python finds.
 //!
+//! The registers are never filled on the way: a search notes which actions it came by, and where.
+//! Only if it ends in a match they are followed back along the one way that matched.
+//!
 //! It knows ASCII only, and no look-around that looks further than a literal, no back-references
 //! and no atomic groups. Whenever it does not know, it says so, and the backtracker is asked. Its
 //! memory is bounded; when that is full, rare lines go to the backtracker.
 
 mod alphabet;
 mod step;
+mod travel;
 
 use std::collections::HashMap;
-use std::ops::Range;
 
 use super::program::Program;
 use super::slots::{Slots, UNSET};
 use alphabet::Alphabet;
 use step::{Key, State};
+use travel::{Halt, Journey};
 
 /// Bytes the table of one set may take; that of the stock sshd filter has about 150 KiB after a day.
 const MOST_BYTES: usize = 1 << 20;
@@ -28,6 +32,8 @@ const PATIENCE: u32 = 1 << 16;
 /// An entry of the table: the row that is next, or one of these, or with [`ACTION`] an action.
 type Entry = u32;
 const ACTION: Entry = 1 << 31;
+/// The row itself, where all bytes but one lead.
+const SKIP: Entry = 1 << 30;
 const UNKNOWN: Entry = Entry::MAX;
 /// Nothing more can match.
 const DEAD: Entry = Entry::MAX - 1;
@@ -66,13 +72,14 @@ enum Op {
 
 #[derive(Clone, Debug)]
 struct Action {
-    ops: Range<u32>,
+    /// Where its ops begin and end.
+    ops: (u32, u32),
     /// A row, or [`DEAD`].
     next: Entry,
     /// The pattern that matches, ending here, unless better comes.
     matched: Option<u16>,
-    /// The text must go on with this literal of a pattern, and be behind it in `next`.
-    chain: Option<Chain>,
+    /// Where the literal begins and ends that the text must go on with, and be behind in `next`.
+    chain: (u32, u32),
 }
 
 /// Bytes of a program's literals.
@@ -95,10 +102,13 @@ pub(super) struct Automaton {
     rows: HashMap<Key, Entry>,
     actions: Vec<Action>,
     ops: Vec<Op>,
+    /// Those of the actions.
+    literals: Vec<u8>,
     /// What `states`, `rows`, `actions` and `ops` take, about.
     bytes: usize,
     unanswered: u32,
-    banks: Vec<[u32; WIDTH]>,
+    /// The actions the last search came by, and where.
+    trail: Vec<(u32, u32)>,
 }
 
 impl Automaton {
@@ -117,9 +127,10 @@ impl Automaton {
             rows: HashMap::default(),
             actions: Vec::new(),
             ops: Vec::new(),
+            literals: Vec::new(),
             bytes: 0,
             unanswered: 0,
-            banks: Vec::new(),
+            trail: Vec::new(),
         };
         automaton.begin();
         automaton
@@ -132,6 +143,7 @@ impl Automaton {
         self.rows = HashMap::default();
         self.actions = Vec::new();
         self.ops = Vec::new();
+        self.literals = Vec::new();
         self.bytes = 0;
         self.unanswered = 0;
         self.row(State::first(self.patterns.len()));
@@ -149,7 +161,22 @@ impl Automaton {
         slots: &mut Slots,
         program: impl Fn(u32) -> &'a Program + Copy,
     ) -> Answer {
-        let answer = self.run(text.as_bytes(), slots, program);
+        if text.len() >= UNSET as usize {
+            return Answer::Unknown;
+        }
+        let mut journey = Journey::new(std::mem::take(&mut self.trail));
+        let answer = loop {
+            match self.travel(&mut journey, text.as_bytes()) {
+                Halt::Answer(answer) => break answer,
+                Halt::Unknown(symbol) => {
+                    if self.step(journey.row, symbol, program) == UNKNOWN {
+                        break Answer::Unknown;
+                    }
+                }
+            }
+        };
+        slots.steps += journey.steps();
+        self.trail = journey.trail;
         if answer == Answer::Unknown {
             self.unanswered += 1;
             if self.unanswered >= PATIENCE && self.is_full() {
@@ -161,124 +188,26 @@ impl Automaton {
 
     /// Leaves the groups of the match just found in the slots.
     pub(super) fn leave(&self, slots: &mut Slots, program: &Program) {
-        slots.leave(&self.banks[usize::from(MATCH)][..2 * program.groups]);
-    }
-
-    fn run<'a>(
-        &mut self,
-        text: &[u8],
-        slots: &mut Slots,
-        program: impl Fn(u32) -> &'a Program + Copy,
-    ) -> Answer {
-        if text.len() >= UNSET as usize {
-            return Answer::Unknown;
-        }
-        // The last newline is a symbol of its own: `$` stands before it.
-        let last = text.len() - usize::from(text.ends_with(b"\n"));
-        let (mut row, mut at) = (0, 0);
-        let mut matched = Answer::Nothing;
-        loop {
-            let (stopped, place, symbol) = self.glide(row, at, text, last);
-            slots.steps += (place - at) as u64 + 1;
-            (row, at) = (stopped, place);
-            let mut entry = self.table[row + symbol];
-            if entry == UNKNOWN {
-                entry = self.step(row, symbol, program);
-            }
-            match entry {
-                DEAD => return matched,
-                ASK | UNKNOWN => return Answer::Unknown,
-                next if next < ACTION => row = next as usize,
-                action => {
-                    let action = (action & !ACTION) as usize;
-                    let next = self.act(action, at);
-                    if let Some(pattern) = self.actions[action].matched {
-                        matched = Answer::Match(usize::from(pattern));
-                    }
-                    if next == DEAD {
-                        return matched;
-                    }
-                    row = next as usize;
-                    if let Some(Chain {
-                        pattern,
-                        start,
-                        end,
-                    }) = self.actions[action].chain
-                    {
-                        let program = program(self.patterns[usize::from(pattern)]);
-                        let literal = &program.literals[start as usize..end as usize];
-                        if !text[at + 1..].starts_with(literal) {
-                            return matched;
+        let values = slots.unset(program.groups);
+        let mut bank = MATCH;
+        // From its end back: what was set last counts.
+        for &(action, at) in self.trail.iter().rev() {
+            let (start, end) = self.actions[action as usize].ops;
+            for op in self.ops[start as usize..end as usize].iter().rev() {
+                match *op {
+                    Op::Set { bank: of, slot } if of == bank => {
+                        if let Some(value) = values.get_mut(usize::from(slot))
+                            && *value == UNSET
+                        {
+                            *value = at;
                         }
-                        at += literal.len();
-                        slots.steps += literal.len() as u64;
                     }
-                }
-            }
-            // Behind the end nothing is left to see.
-            if at >= text.len() {
-                return matched;
-            }
-            at += 1;
-        }
-    }
-
-    /// Follows plain entries; returns where that ends, and with what symbol.
-    #[inline(always)]
-    fn glide(
-        &self,
-        mut row: usize,
-        mut at: usize,
-        text: &[u8],
-        last: usize,
-    ) -> (usize, usize, usize) {
-        let body = &text[..last];
-        loop {
-            let Some(&byte) = body.get(at) else {
-                let symbol = match at < text.len() {
-                    true => self.alphabet.last_newline(),
-                    false => self.alphabet.end(),
-                };
-                return (row, at, symbol);
-            };
-            let symbol = self.alphabet.symbol(byte);
-            let entry = self.table[row + symbol];
-            if entry >= ACTION {
-                return (row, at, symbol);
-            }
-            at += 1;
-            // A state that stays as it is until one byte comes.
-            if entry as usize == row
-                && let Ok(byte) = u8::try_from(self.table[row + self.alphabet.symbols()])
-            {
-                let rest = &body[at..];
-                let skipped = memchr::memchr(byte, rest).unwrap_or(rest.len());
-                // Other characters are none of its business.
-                let skipped = match rest[..skipped].is_ascii() {
-                    true => skipped,
-                    false => rest.iter().position(|byte| !byte.is_ascii()).unwrap_or(0),
-                };
-                at += skipped;
-            }
-            row = entry as usize;
-        }
-    }
-
-    /// Does what an action says at a position; returns what is next.
-    fn act(&mut self, action: usize, at: usize) -> Entry {
-        let Action { ops, next, .. } = &self.actions[action];
-        for op in &self.ops[ops.start as usize..ops.end as usize] {
-            match *op {
-                Op::Copy { from, to } => {
-                    self.banks[usize::from(to)] = self.banks[usize::from(from)];
-                }
-                Op::Clear(bank) => self.banks[usize::from(bank)] = [UNSET; WIDTH],
-                Op::Set { bank, slot } => {
-                    self.banks[usize::from(bank)][usize::from(slot)] = at as u32;
+                    Op::Copy { from, to } if to == bank => bank = from,
+                    Op::Clear(of) if of == bank => return,
+                    Op::Set { .. } | Op::Copy { .. } | Op::Clear(_) => {}
                 }
             }
         }
-        *next
     }
 
     /// Entries of a row: its symbols', and the byte until whose coming the state stays as it is.
@@ -301,9 +230,6 @@ impl Automaton {
         // What stands beyond ASCII is the backtracker's.
         self.table[row as usize + self.alphabet.wide()] = ASK;
         self.bytes += state.bytes() + size_of_val(&key[..]) + size_of::<(Key, Entry)>();
-        if self.banks.len() < state.banks() {
-            self.banks.resize(state.banks(), [UNSET; WIDTH]);
-        }
         self.states.push(state);
         self.rows.insert(key, row);
         row
@@ -331,14 +257,16 @@ impl Automaton {
                 matched,
                 chain,
             }) => {
+                let literal = chain.map(|Chain { pattern, start, end }| {
+                    &of(pattern).literals[start as usize..end as usize]
+                });
                 let next = match state {
                     Some(state) => self.row(state),
                     None => DEAD,
                 };
-                if ops.is_empty() && matched.is_none() && chain.is_none() {
-                    next
-                } else {
-                    self.action(ops, next, matched, chain)
+                match (ops.is_empty(), matched, literal) {
+                    (true, None, None) => next,
+                    _ => self.action(ops, next, matched, literal.unwrap_or_default()),
                 }
             }
         };
@@ -346,7 +274,7 @@ impl Automaton {
         if entry as usize == row {
             self.find_until(row, program);
         }
-        entry
+        self.table[row + symbol]
     }
 
     fn action(
@@ -354,17 +282,19 @@ impl Automaton {
         ops: Vec<Op>,
         next: Entry,
         matched: Option<u16>,
-        chain: Option<Chain>,
+        literal: &[u8],
     ) -> Entry {
+        let bytes = size_of::<Action>() + ops.len() * size_of::<Op>() + literal.len();
+        self.bytes += bytes;
         let start = self.ops.len() as u32;
         self.ops.extend(ops);
-        let ops = start..self.ops.len() as u32;
-        self.bytes += size_of::<Action>() + (ops.end - ops.start) as usize * size_of::<Op>();
+        let chain = self.literals.len() as u32;
+        self.literals.extend_from_slice(literal);
         self.actions.push(Action {
-            ops,
+            ops: (start, self.ops.len() as u32),
             next,
             matched,
-            chain,
+            chain: (chain, self.literals.len() as u32),
         });
         ACTION | (self.actions.len() - 1) as Entry
     }
@@ -372,9 +302,6 @@ impl Automaton {
     /// Notes that a state stays as it is until one byte comes, if so.
     fn find_until<'a>(&mut self, row: usize, program: impl Fn(u32) -> &'a Program + Copy) {
         let state = &self.states[row / self.stride()];
-        if !state.is_lone() {
-            return;
-        }
         let patterns = &self.patterns;
         let of = |pattern: u16| program(patterns[usize::from(pattern)]);
         let mut other = None;
@@ -392,8 +319,13 @@ impl Automaton {
                 other = self.alphabet.only(symbol);
             }
         }
-        if let Some(byte) = other {
-            self.table[row + self.alphabet.symbols()] = Entry::from(byte);
+        let Some(until) = other else {
+            return;
+        };
+        self.table[row + self.alphabet.symbols()] = Entry::from(until);
+        let leaves = self.alphabet.symbol(until);
+        for symbol in self.alphabet.bytes().filter(|&symbol| symbol != leaves) {
+            self.table[row + symbol] = Self::again(row);
         }
     }
 }

@@ -98,17 +98,6 @@ impl State {
         let pending: usize = self.ways.iter().map(|way| way.spot.pending.len()).sum();
         size_of::<Self>() + self.ways.len() * size_of::<Way>() + pending * size_of::<Pending>()
     }
-
-    /// Banks in use, that of the match included.
-    pub(super) fn banks(&self) -> usize {
-        let last = self.ways.iter().map(|way| way.bank).max();
-        1 + usize::from(last.unwrap_or(MATCH))
-    }
-
-    /// One way is left, and no pattern may begin any more.
-    pub(super) fn is_lone(&self) -> bool {
-        self.ways.len() == 1 && self.open == 0
-    }
 }
 
 /// Whether a program has only instructions that are known here.
