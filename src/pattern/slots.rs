@@ -78,8 +78,8 @@ impl Slots {
     }
 
     pub(super) fn prepare(&mut self, slots: usize, groups: usize) {
-        self.values.clear();
         self.values.resize(slots, UNSET);
+        self.values.fill(UNSET);
         self.stack.clear();
         self.groups = groups;
         self.exhausted = false;

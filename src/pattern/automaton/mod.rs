@@ -72,8 +72,8 @@ enum Op {
 
 #[derive(Clone, Debug)]
 struct Action {
-    /// Where its ops begin and end.
-    ops: (u32, u32),
+    /// Where its moves begin and end.
+    moves: (u32, u32),
     /// A row, or [`DEAD`].
     next: Entry,
     /// The pattern that matches, ending here, unless better comes.
@@ -81,6 +81,19 @@ struct Action {
     /// Where the literal begins and ends that the text must go on with, and be behind in `next`.
     chain: (u32, u32),
 }
+
+/// What happens to one bank.
+#[derive(Clone, Copy, Debug)]
+struct Move {
+    to: u8,
+    /// The bank it has its registers from; [`NOBODY`] if they are unset.
+    from: u8,
+    /// Where the slots begin and end that are set to the position.
+    sets: (u32, u32),
+}
+
+/// No bank has this number: more ways than a state may have.
+const NOBODY: u8 = u8::MAX;
 
 /// Bytes of a program's literals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,10 +114,11 @@ pub(super) struct Automaton {
     states: Vec<State>,
     rows: HashMap<Key, Entry>,
     actions: Vec<Action>,
-    ops: Vec<Op>,
+    moves: Vec<Move>,
+    sets: Vec<u8>,
     /// Those of the actions.
     literals: Vec<u8>,
-    /// What `states`, `rows`, `actions` and `ops` take, about.
+    /// What `states`, `rows`, `actions` and what these refer to take, about.
     bytes: usize,
     unanswered: u32,
     /// The actions the last search came by, and where.
@@ -126,7 +140,8 @@ impl Automaton {
             states: Vec::new(),
             rows: HashMap::default(),
             actions: Vec::new(),
-            ops: Vec::new(),
+            moves: Vec::new(),
+            sets: Vec::new(),
             literals: Vec::new(),
             bytes: 0,
             unanswered: 0,
@@ -142,7 +157,8 @@ impl Automaton {
         self.states = Vec::new();
         self.rows = HashMap::default();
         self.actions = Vec::new();
-        self.ops = Vec::new();
+        self.moves = Vec::new();
+        self.sets = Vec::new();
         self.literals = Vec::new();
         self.bytes = 0;
         self.unanswered = 0;
@@ -192,21 +208,22 @@ impl Automaton {
         let mut bank = MATCH;
         // From its end back: what was set last counts.
         for &(action, at) in self.trail.iter().rev() {
-            let (start, end) = self.actions[action as usize].ops;
-            for op in self.ops[start as usize..end as usize].iter().rev() {
-                match *op {
-                    Op::Set { bank: of, slot } if of == bank => {
-                        if let Some(value) = values.get_mut(usize::from(slot))
-                            && *value == UNSET
-                        {
-                            *value = at;
-                        }
-                    }
-                    Op::Copy { from, to } if to == bank => bank = from,
-                    Op::Clear(of) if of == bank => return,
-                    Op::Set { .. } | Op::Copy { .. } | Op::Clear(_) => {}
+            let (start, end) = self.actions[action as usize].moves;
+            let moves = &self.moves[start as usize..end as usize];
+            let Some(Move { from, sets, .. }) = moves.iter().find(|one| one.to == bank) else {
+                continue;
+            };
+            for &slot in &self.sets[sets.0 as usize..sets.1 as usize] {
+                if let Some(value) = values.get_mut(usize::from(slot))
+                    && *value == UNSET
+                {
+                    *value = at;
                 }
             }
+            if *from == NOBODY {
+                return;
+            }
+            bank = *from;
         }
     }
 
@@ -284,19 +301,49 @@ impl Automaton {
         matched: Option<u16>,
         literal: &[u8],
     ) -> Entry {
-        let bytes = size_of::<Action>() + ops.len() * size_of::<Op>() + literal.len();
-        self.bytes += bytes;
-        let start = self.ops.len() as u32;
-        self.ops.extend(ops);
+        let (moves, sets) = (self.moves.len(), self.sets.len());
+        self.add_moves(&ops);
         let chain = self.literals.len() as u32;
         self.literals.extend_from_slice(literal);
         self.actions.push(Action {
-            ops: (start, self.ops.len() as u32),
+            moves: (moves as u32, self.moves.len() as u32),
             next,
             matched,
             chain: (chain, self.literals.len() as u32),
         });
+        self.bytes += size_of::<Action>() + literal.len() + self.sets.len() - sets;
+        self.bytes += (self.moves.len() - moves) * size_of::<Move>();
         ACTION | (self.actions.len() - 1) as Entry
+    }
+
+    /// Ops as what happens to each bank.
+    fn add_moves(&mut self, ops: &[Op]) {
+        let filled = |to: u8| {
+            let fills = |op: &Op| match *op {
+                Op::Copy { from, to: bank } if bank == to => Some(from),
+                Op::Clear(bank) if bank == to => Some(NOBODY),
+                Op::Copy { .. } | Op::Clear(_) | Op::Set { .. } => None,
+            };
+            ops.iter().find_map(fills)
+        };
+        let mut known = Vec::new();
+        for op in ops {
+            let (Op::Copy { to, .. } | Op::Clear(to) | Op::Set { bank: to, .. }) = *op;
+            if known.contains(&to) {
+                continue;
+            }
+            known.push(to);
+            let start = self.sets.len() as u32;
+            self.sets.extend(ops.iter().filter_map(|op| match *op {
+                Op::Set { bank, slot } if bank == to => Some(slot),
+                Op::Copy { .. } | Op::Clear(_) | Op::Set { .. } => None,
+            }));
+            self.moves.push(Move {
+                to,
+                from: filled(to).unwrap_or(to),
+                sets: (start, self.sets.len() as u32),
+            });
+        }
     }
 
     /// Notes that a state stays as it is until one byte comes, if so.

@@ -1,13 +1,13 @@
 //! Through a text by the table: from row to row, until it ends or the table has a hole.
 
-use super::{ACTION, ASK, Action, Answer, Automaton, DEAD, Entry, SKIP, UNKNOWN};
+use super::{ACTION, ASK, Answer, Automaton, DEAD, Entry, SKIP, UNKNOWN};
 
 /// Where a search stands.
 #[derive(Debug)]
 pub(super) struct Journey {
     pub(super) row: usize,
     at: usize,
-    matched: Answer,
+    matched: Option<u16>,
     /// The actions it came by, and where.
     pub(super) trail: Vec<(u32, u32)>,
 }
@@ -30,9 +30,15 @@ impl Journey {
         Self {
             row: 0,
             at: 0,
-            matched: Answer::Nothing,
+            matched: None,
             trail,
         }
+    }
+
+    /// What it has come to where it cannot go on.
+    fn end(&self) -> Halt {
+        let found = self.matched.map(usize::from);
+        Halt::Answer(found.map_or(Answer::Nothing, Answer::Match))
     }
 
     /// Bytes seen and actions come by.
@@ -70,39 +76,35 @@ impl Automaton {
                 at += 1 + self.skipped(row, body.get(at + 1..).unwrap_or_default());
                 continue;
             }
-            (journey.row, journey.at) = (row, at);
-            match entry {
-                DEAD => return Halt::Answer(journey.matched),
-                ASK => return Halt::Answer(Answer::Unknown),
-                UNKNOWN => return Halt::Unknown(symbol),
-                _ => {}
+            if entry >= ASK {
+                (journey.row, journey.at) = (row, at);
+                return match entry {
+                    UNKNOWN => Halt::Unknown(symbol),
+                    DEAD => journey.end(),
+                    _ => Halt::Answer(Answer::Unknown),
+                };
             }
-            let index = entry & !ACTION;
-            let action = &self.actions[index as usize];
-            if action.ops.0 < action.ops.1 {
-                journey.trail.push((index, at as u32));
+            let action = &self.actions[(entry & !ACTION) as usize];
+            if action.moves.0 < action.moves.1 {
+                journey.trail.push((entry & !ACTION, at as u32));
             }
-            if let Some(pattern) = action.matched {
-                journey.matched = Answer::Match(usize::from(pattern));
-            }
-            if action.next == DEAD {
-                return Halt::Answer(journey.matched);
-            }
+            journey.matched = action.matched.or(journey.matched);
             at += 1;
-            row = action.next as usize;
-            if let Some(literal) = self.literal(action) {
+            let (start, end) = action.chain;
+            if start < end {
+                let literal = &self.literals[start as usize..end as usize];
                 if !begins(&text[at..], literal) {
-                    return Halt::Answer(journey.matched);
+                    journey.at = at;
+                    return journey.end();
                 }
                 at += literal.len();
             }
+            if action.next == DEAD {
+                journey.at = at;
+                return journey.end();
+            }
+            row = action.next as usize;
         }
-    }
-
-    /// The literal the text must go on with.
-    pub(super) fn literal(&self, action: &Action) -> Option<&[u8]> {
-        let (start, end) = action.chain;
-        (start < end).then(|| &self.literals[start as usize..end as usize])
     }
 
     /// Bytes of `rest` that leave a state as it is: until one byte comes, or what is not ASCII.
@@ -123,13 +125,18 @@ impl Automaton {
     }
 }
 
-/// Whether a text begins with a literal; most literals are a few bytes, where a call costs more.
+/// Whether a text begins with a literal; most are a few bytes, where a call would cost more.
 fn begins(text: &[u8], literal: &[u8]) -> bool {
     let Some(text) = text.get(..literal.len()) else {
         return false;
     };
-    let (texts, text) = text.as_chunks::<8>();
-    let (literals, literal) = literal.as_chunks::<8>();
-    let same = |(a, b): (&[u8; 8], &[u8; 8])| u64::from_ne_bytes(*a) == u64::from_ne_bytes(*b);
-    texts.iter().zip(literals).all(same) && text.iter().zip(literal).all(|(a, b)| a == b)
+    // The last bytes once more, rather than one by one.
+    if let (Some(a), Some(b)) = (text.last_chunk::<8>(), literal.last_chunk::<8>()) {
+        let mut pairs = text.as_chunks::<8>().0.iter().zip(literal.as_chunks::<8>().0);
+        return a == b && pairs.all(|(a, b)| a == b);
+    }
+    if let (Some(a), Some(b)) = (text.last_chunk::<4>(), literal.last_chunk::<4>()) {
+        return a == b && text.first_chunk::<4>() == literal.first_chunk::<4>();
+    }
+    text.iter().zip(literal).all(|(a, b)| a == b)
 }
