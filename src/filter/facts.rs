@@ -88,20 +88,29 @@ impl Names {
     /// The facts as a failure reports them, with the users of its session.
     pub(super) fn captured(&self, facts: &Facts, users: Option<&Texts>) -> Captured {
         let users = users.filter(|users| !users.is_empty());
-        let mut data = Captured::with_capacity(facts.count() + 1);
+        let mut data = Vec::with_capacity(facts.count() + 1);
         for &name in &self.sorted {
-            let datum = match facts.get(name) {
-                _ if name == USERS && users.is_some() => {
-                    let users = users.into_iter().flat_map(Texts::iter);
-                    Datum::List(users.map(str::to_owned).collect())
+            let datum = match (users, facts.get(name)) {
+                (Some(users), _) if name == USERS => {
+                    Datum::List(users.iter().map(str::to_owned).collect())
                 }
-                Some(Fact::Text(text)) => Datum::Text(text.to_owned()),
-                Some(Fact::List(list)) => Datum::List(list.to_vec()),
-                None => continue,
+                (_, Some(Fact::Text(text))) => Datum::Text(text.to_owned()),
+                (_, Some(Fact::List(list))) => Datum::List(list.to_vec()),
+                (_, None) => continue,
             };
-            data.insert(Arc::clone(&self.names[usize::from(name)]), datum);
+            data.push((Arc::clone(&self.names[usize::from(name)]), datum));
         }
-        data
+        Captured::sorted(data)
+    }
+
+    /// Of the facts, only whether they are no failure (`nofail`).
+    pub(super) fn briefly(&self, facts: &Facts) -> Captured {
+        let text = facts.get(NOFAIL).map(|fact| match fact {
+            Fact::Text(text) => Datum::Text(text.to_owned()),
+            Fact::List(list) => Datum::List(list.to_vec()),
+        });
+        let name = Arc::clone(&self.names[usize::from(NOFAIL)]);
+        Captured::sorted(text.map(|text| (name, text)).into_iter().collect())
     }
 }
 
@@ -146,9 +155,13 @@ impl Facts {
         places.count() + self.lists.len()
     }
 
+    #[inline]
     pub(super) fn get(&self, name: Name) -> Option<Fact<'_>> {
         if let Some(text) = self.text(name) {
             return Some(Fact::Text(text));
+        }
+        if self.lists.is_empty() {
+            return None;
         }
         let (_, list) = self.lists.iter().find(|(known, _)| *known == name)?;
         Some(Fact::List(list))

@@ -393,6 +393,10 @@ impl Filter {
         facts: &Facts,
         merged: Option<Merged>,
     ) -> (Captured, Vec<MatchedLine>) {
+        if self.brief {
+            let facts = merged.map_or(facts, |merged| &self.sessions.session(merged).facts);
+            return (self.names.briefly(facts), Vec::new());
+        }
         match merged {
             None => (self.names.captured(facts, None), hit.lines.to_vec()),
             Some(merged) => {

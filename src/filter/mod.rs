@@ -39,6 +39,7 @@ pub struct Filter {
     jail: Arc<str>,
     usedns: UseDns,
     thorough: bool,
+    brief: bool,
     maxlines: usize,
     prefregex: Option<(RegexSet, Groups)>,
     failregex: RegexSet,
@@ -146,6 +147,11 @@ impl Filter {
     /// tests of filters.
     pub const fn set_thorough(&mut self, thorough: bool) {
         self.thorough = thorough;
+    }
+
+    /// Report neither lines nor what was captured, but for `nofail`: for who only counts.
+    pub const fn set_brief(&mut self, brief: bool) {
+        self.brief = brief;
     }
 
     pub const fn date_key(&self) -> &DateKey {

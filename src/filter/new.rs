@@ -85,6 +85,7 @@ impl Filter {
             jail: reading.jail.into(),
             usedns: reading.usedns,
             thorough: false,
+            brief: false,
             maxlines,
             groups,
             prefregex,

@@ -23,8 +23,10 @@ impl Captured {
         Self(Vec::new())
     }
 
-    pub fn with_capacity(capacity: usize) -> Self {
-        Self(Vec::with_capacity(capacity))
+    /// Of data in the order of the names, each once.
+    pub fn sorted(data: Vec<(Arc<str>, Datum)>) -> Self {
+        debug_assert!(data.is_sorted_by(|a, b| a.0 < b.0), "sorted names");
+        Self(data)
     }
 
     pub fn get(&self, name: &str) -> Option<&Datum> {

@@ -16,6 +16,12 @@ use super::slots::Slots;
 /// thousands of patterns would take it too long to learn.
 const MOST_CODE: usize = 16_384;
 
+/// Bytes the automaton of all patterns may take; that of the stock sshd filter has about 150 KiB
+/// after a day.
+const MOST_BYTES: usize = 1 << 20;
+/// The same for those of the patterns behind one that matched: only who tries filters asks for them.
+const MOST_LATER_BYTES: usize = 1 << 17;
+
 /// An ordered list of patterns that are tried on each line.
 #[derive(Debug, Default)]
 pub struct RegexSet {
@@ -28,10 +34,11 @@ pub struct RegexSet {
     others: Vec<u32>,
     texts: Option<Texts>,
     texts_in_any_case: Option<Texts>,
-    /// For the patterns it can run, made when the first line comes.
-    automaton: Option<Automaton>,
-    /// The others.
-    hard: Vec<u32>,
+    /// For the patterns from each place in the list on that an automaton can run; made when they
+    /// are first asked for.
+    automata: Vec<Option<Box<Automaton>>>,
+    /// The others; not known before the first line.
+    hard: Option<Vec<u32>>,
 }
 
 /// An automaton over required texts.
@@ -91,59 +98,34 @@ impl RegexSet {
     /// The first pattern from index `from` on that matches.
     pub fn matches_from(&mut self, text: &str, from: usize, slots: &mut Slots) -> Option<usize> {
         slots.given_up.clear();
-        if from > 0 {
+        let patterns = &self.patterns;
+        let hard = self.hard.get_or_insert_with(|| hard(patterns));
+        let hard = &hard[hard.partition_point(|&index| (index as usize) < from)..];
+        if from + hard.len() >= patterns.len() {
             return self.search_from(text, from, slots);
         }
-        if self.automaton.is_none() {
-            self.automaton = Some(self.automate());
+        if self.automata.is_empty() {
+            self.automata.resize_with(patterns.len(), || None);
         }
-        if self.hard.len() == self.patterns.len() {
-            return self.search_from(text, 0, slots);
-        }
-        let Some(automaton) = &mut self.automaton else {
-            return None;
-        };
-        let patterns = &self.patterns;
+        let automaton = self.automata[from].get_or_insert_with(|| automaton(patterns, from, hard));
         let program = |index: u32| patterns[index as usize].program();
         match automaton.search(text, slots, program) {
-            Answer::Unknown => self.search_from(text, 0, slots),
+            Answer::Unknown => self.search_from(text, from, slots),
             Answer::Nothing => {
                 slots.unset(0);
-                hard_before(&self.patterns, &self.hard, self.patterns.len(), text, slots)
+                hard_before(patterns, hard, patterns.len(), text, slots)
             }
             Answer::Match(index) => {
                 let index = automaton.patterns()[index] as usize;
-                let automaton = &*automaton;
-                if !self.hard.is_empty()
-                    && let Some(earlier) =
-                        hard_before(&self.patterns, &self.hard, index, text, slots)
+                if !hard.is_empty()
+                    && let Some(earlier) = hard_before(patterns, hard, index, text, slots)
                 {
                     return Some(earlier);
                 }
-                automaton.leave(slots, self.patterns[index].program());
+                automaton.leave(slots, patterns[index].program());
                 Some(index)
             }
         }
-    }
-
-    /// Makes the automaton for the patterns it can run, and notes the others.
-    fn automate(&mut self) -> Automaton {
-        let all = (0..self.patterns.len() as u32).collect::<Vec<_>>();
-        let (soft, hard) = all
-            .into_iter()
-            .partition(|&index| Automaton::can_run(self.patterns[index as usize].program()));
-        self.hard = hard;
-        let soft: Vec<u32> = soft;
-        let code = |&index: &u32| self.patterns[index as usize].program().code.len();
-        if soft.iter().map(code).sum::<usize>() > MOST_CODE {
-            self.hard = (0..self.patterns.len() as u32).collect();
-            return Automaton::new(Vec::new(), &[]);
-        }
-        let programs: Vec<_> = soft
-            .iter()
-            .map(|&index| self.patterns[index as usize].program())
-            .collect();
-        Automaton::new(soft, &programs)
     }
 
     /// Tries one pattern after the other.
@@ -236,6 +218,32 @@ impl RegexSet {
     pub fn iter(&self) -> impl Iterator<Item = &Regex> {
         self.patterns.iter()
     }
+}
+
+/// The patterns no automaton can run; all of them if they are too much for one.
+fn hard(patterns: &[Regex]) -> Vec<u32> {
+    let is_soft = |pattern: &Regex| Automaton::can_run(pattern.program());
+    let soft = patterns.iter().filter(|pattern| is_soft(pattern));
+    let too_much = soft
+        .map(|pattern| pattern.program().code.len())
+        .sum::<usize>()
+        > MOST_CODE;
+    let numbered = (0..).zip(patterns);
+    let hard = numbered.filter(|(_, pattern)| too_much || !is_soft(pattern));
+    hard.map(|(index, _)| index).collect()
+}
+
+/// The automaton for the patterns from one place in the list on, but for these.
+fn automaton(patterns: &[Regex], from: usize, hard: &[u32]) -> Box<Automaton> {
+    let soft = (from as u32..patterns.len() as u32).filter(|index| !hard.contains(index));
+    let soft: Vec<u32> = soft.collect();
+    let program = |&index: &u32| patterns[index as usize].program();
+    let programs: Vec<_> = soft.iter().map(program).collect();
+    let most = match from {
+        0 => MOST_BYTES,
+        _ => MOST_LATER_BYTES,
+    };
+    Box::new(Automaton::new(soft, &programs, most))
 }
 
 /// The first pattern before index `end` that the automaton cannot run and that matches.

@@ -47,9 +47,11 @@ pub(super) struct Report<'o> {
     prefregex: Option<Regex>,
     prefregex_hits: u64,
     prefregex_groups: Vec<String>,
-    /// What it was searched in last, and whether it was there.
-    prefregex_text: String,
+    /// Whether it matched last, and how often the filter says it did.
     prefregex_matched: bool,
+    prefregex_known: u64,
+    /// What it was searched in then.
+    prefregex_text: String,
     slots: pattern::Slots,
 }
 
@@ -82,8 +84,9 @@ impl<'o> Report<'o> {
             prefregex: written.prefregex,
             prefregex_hits: 0,
             prefregex_groups: Vec::new(),
-            prefregex_text: String::new(),
             prefregex_matched: false,
+            prefregex_known: 0,
+            prefregex_text: String::new(),
             slots: pattern::Slots::new(),
         }
     }
@@ -131,16 +134,17 @@ impl<'o> Report<'o> {
         let Some(regex) = &self.prefregex else {
             return;
         };
+        let known = judge.filter.counters().prefregex;
         if !(ignored && judge.asks_ignores_first()) {
-            let text = judge.filter.searched();
-            self.prefregex_text.clear();
-            self.prefregex_text.push_str(text);
-            self.prefregex_matched = regex.search(text, &mut self.slots);
+            self.prefregex_matched = known != self.prefregex_known;
+            if self.options.verbose > 0 {
+                self.prefregex_text = judge.filter.searched().to_owned();
+            }
         }
+        self.prefregex_known = known;
         if !self.prefregex_matched {
             return;
         }
-        let text = &self.prefregex_text;
         self.prefregex_hits += 1;
         if self.options.verbose == 0 || self.prefregex_groups.len() > self.most {
             return;
@@ -149,6 +153,8 @@ impl<'o> Report<'o> {
             self.prefregex_groups.push("...".to_owned());
             return;
         }
+        let text = &self.prefregex_text;
+        regex.search(text, &mut self.slots);
         let groups: Vec<String> = regex
             .groups()
             .iter()

@@ -47,7 +47,9 @@ pub(super) fn run(
         let (prefregex, failregex) = tool.compiled(&tried.settings);
         Profile::new(prefregex, failregex, clock)
     });
-    let judge = Judge::new(tried.filter, way, clock);
+    let mut filter = tried.filter;
+    filter.set_brief(matches!(kind, Kind::Report(_)) && tool.options.verbose == 0);
+    let judge = Judge::new(filter, way, clock);
     let World {
         input, out, err, ..
     } = world;

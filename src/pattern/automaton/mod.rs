@@ -24,8 +24,6 @@ use alphabet::Alphabet;
 use step::{Key, State};
 use travel::{Halt, Journey};
 
-/// Bytes the table of one set may take; that of the stock sshd filter has about 150 KiB after a day.
-const MOST_BYTES: usize = 1 << 20;
 /// Searches the full table could not answer before it is emptied: lines have changed their shape.
 const PATIENCE: u32 = 1 << 16;
 
@@ -88,9 +86,13 @@ struct Move {
     to: u8,
     /// The bank it has its registers from; [`NOBODY`] if they are unset.
     from: u8,
-    /// Where the slots begin and end that are set to the position.
-    sets: (u32, u32),
+    /// Slots that are set to the position; [`WIDTH`] for none. There may be another move of the
+    /// bank to itself before, with more.
+    sets: [u8; SETS],
 }
+
+/// Slots of a move.
+const SETS: usize = 6;
 
 /// No bank has this number: more ways than a state may have.
 const NOBODY: u8 = u8::MAX;
@@ -108,6 +110,7 @@ struct Chain {
 pub(super) struct Automaton {
     /// The patterns, by their place in the set.
     patterns: Box<[u32]>,
+    most: usize,
     alphabet: Alphabet,
     /// A row per state, an entry per symbol.
     table: Vec<Entry>,
@@ -115,7 +118,6 @@ pub(super) struct Automaton {
     rows: HashMap<Key, Entry>,
     actions: Vec<Action>,
     moves: Vec<Move>,
-    sets: Vec<u8>,
     /// Those of the actions.
     literals: Vec<u8>,
     /// What `states`, `rows`, `actions` and what these refer to take, about.
@@ -131,17 +133,18 @@ impl Automaton {
         step::can_run(program)
     }
 
-    /// The automaton for the patterns with these places in a set, whose programs are given.
-    pub(super) fn new(patterns: Vec<u32>, programs: &[&Program]) -> Self {
+    /// The automaton for the patterns with these places in a set, whose programs are given; its
+    /// table and what belongs to it take at most so many bytes, about.
+    pub(super) fn new(patterns: Vec<u32>, programs: &[&Program], most: usize) -> Self {
         let mut automaton = Self {
             patterns: patterns.into(),
+            most,
             alphabet: Alphabet::new(programs),
             table: Vec::new(),
             states: Vec::new(),
             rows: HashMap::default(),
             actions: Vec::new(),
             moves: Vec::new(),
-            sets: Vec::new(),
             literals: Vec::new(),
             bytes: 0,
             unanswered: 0,
@@ -158,7 +161,6 @@ impl Automaton {
         self.rows = HashMap::default();
         self.actions = Vec::new();
         self.moves = Vec::new();
-        self.sets = Vec::new();
         self.literals = Vec::new();
         self.bytes = 0;
         self.unanswered = 0;
@@ -209,21 +211,25 @@ impl Automaton {
         // From its end back: what was set last counts.
         for &(action, at) in self.trail.iter().rev() {
             let (start, end) = self.actions[action as usize].moves;
-            let moves = &self.moves[start as usize..end as usize];
-            let Some(Move { from, sets, .. }) = moves.iter().find(|one| one.to == bank) else {
-                continue;
-            };
-            for &slot in &self.sets[sets.0 as usize..sets.1 as usize] {
-                if let Some(value) = values.get_mut(usize::from(slot))
-                    && *value == UNSET
-                {
-                    *value = at;
+            for one in &self.moves[start as usize..end as usize] {
+                if one.to != bank {
+                    continue;
+                }
+                for slot in one.sets {
+                    match values.get_mut(usize::from(slot)) {
+                        Some(value) if *value == UNSET => *value = at,
+                        Some(_) => {}
+                        None => break,
+                    }
+                }
+                if one.from == NOBODY {
+                    return;
+                }
+                bank = one.from;
+                if bank != one.to {
+                    break;
                 }
             }
-            if *from == NOBODY {
-                return;
-            }
-            bank = *from;
         }
     }
 
@@ -233,7 +239,7 @@ impl Automaton {
     }
 
     fn is_full(&self) -> bool {
-        self.bytes + size_of_val(&self.table[..]) >= MOST_BYTES
+        self.bytes + size_of_val(&self.table[..]) >= self.most
     }
 
     /// The row of a state, a new one if need be.
@@ -274,9 +280,13 @@ impl Automaton {
                 matched,
                 chain,
             }) => {
-                let literal = chain.map(|Chain { pattern, start, end }| {
-                    &of(pattern).literals[start as usize..end as usize]
-                });
+                let literal = chain.map(
+                    |Chain {
+                         pattern,
+                         start,
+                         end,
+                     }| { &of(pattern).literals[start as usize..end as usize] },
+                );
                 let next = match state {
                     Some(state) => self.row(state),
                     None => DEAD,
@@ -294,14 +304,8 @@ impl Automaton {
         self.table[row + symbol]
     }
 
-    fn action(
-        &mut self,
-        ops: Vec<Op>,
-        next: Entry,
-        matched: Option<u16>,
-        literal: &[u8],
-    ) -> Entry {
-        let (moves, sets) = (self.moves.len(), self.sets.len());
+    fn action(&mut self, ops: Vec<Op>, next: Entry, matched: Option<u16>, literal: &[u8]) -> Entry {
+        let moves = self.moves.len();
         self.add_moves(&ops);
         let chain = self.literals.len() as u32;
         self.literals.extend_from_slice(literal);
@@ -311,7 +315,7 @@ impl Automaton {
             matched,
             chain: (chain, self.literals.len() as u32),
         });
-        self.bytes += size_of::<Action>() + literal.len() + self.sets.len() - sets;
+        self.bytes += size_of::<Action>() + literal.len();
         self.bytes += (self.moves.len() - moves) * size_of::<Move>();
         ACTION | (self.actions.len() - 1) as Entry
     }
@@ -333,16 +337,27 @@ impl Automaton {
                 continue;
             }
             known.push(to);
-            let start = self.sets.len() as u32;
-            self.sets.extend(ops.iter().filter_map(|op| match *op {
+            let sets = ops.iter().filter_map(|op| match *op {
                 Op::Set { bank, slot } if bank == to => Some(slot),
                 Op::Copy { .. } | Op::Clear(_) | Op::Set { .. } => None,
-            }));
-            self.moves.push(Move {
-                to,
-                from: filled(to).unwrap_or(to),
-                sets: (start, self.sets.len() as u32),
             });
+            let sets: Vec<u8> = sets.collect();
+            let mut pieces = sets.chunks(SETS).peekable();
+            let from = filled(to).unwrap_or(to);
+            loop {
+                let piece = pieces.next().unwrap_or_default();
+                let mut sets = [WIDTH as u8; SETS];
+                sets[..piece.len()].copy_from_slice(piece);
+                let is_last = pieces.peek().is_none();
+                self.moves.push(Move {
+                    to,
+                    from: if is_last { from } else { to },
+                    sets,
+                });
+                if is_last {
+                    break;
+                }
+            }
         }
     }
 

@@ -1,8 +1,10 @@
 //! The automaton against the backtracker.
 
-use super::{Answer, Automaton, MOST_BYTES, UNKNOWN};
+use super::{Answer, Automaton, UNKNOWN};
 use crate::pattern::tests::generate::Generator;
 use crate::pattern::{Flags, Options, Regex, Slots};
+
+const MOST_BYTES: usize = 1 << 20;
 
 type Spans = Vec<Option<(usize, usize)>>;
 
@@ -20,7 +22,7 @@ fn automaton(patterns: &[Regex]) -> Automaton {
         .iter()
         .map(|&index| patterns[index as usize].program())
         .collect();
-    Automaton::new(soft, &programs)
+    Automaton::new(soft, &programs, MOST_BYTES)
 }
 
 /// What the automaton says: the pattern and its groups.

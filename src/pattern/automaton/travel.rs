@@ -132,7 +132,11 @@ fn begins(text: &[u8], literal: &[u8]) -> bool {
     };
     // The last bytes once more, rather than one by one.
     if let (Some(a), Some(b)) = (text.last_chunk::<8>(), literal.last_chunk::<8>()) {
-        let mut pairs = text.as_chunks::<8>().0.iter().zip(literal.as_chunks::<8>().0);
+        let mut pairs = text
+            .as_chunks::<8>()
+            .0
+            .iter()
+            .zip(literal.as_chunks::<8>().0);
         return a == b && pairs.all(|(a, b)| a == b);
     }
     if let (Some(a), Some(b)) = (text.last_chunk::<4>(), literal.last_chunk::<4>()) {
