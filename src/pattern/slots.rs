@@ -78,7 +78,9 @@ impl Slots {
     }
 
     pub(super) fn prepare(&mut self, slots: usize, groups: usize) {
-        self.values.resize(slots, UNSET);
+        if self.values.len() != slots {
+            self.values.resize(slots, UNSET);
+        }
         self.values.fill(UNSET);
         self.stack.clear();
         self.groups = groups;
