@@ -168,6 +168,7 @@ impl Facts {
     }
 
     /// The value of `name`, where it is a text.
+    #[inline]
     pub(super) fn text(&self, name: Name) -> Option<&str> {
         let place = self.place(name)?;
         self.text.get(place)
@@ -230,6 +231,7 @@ impl Facts {
         self.tidy();
     }
 
+    #[inline]
     fn entry(&mut self, name: Name) -> &mut (u32, u32) {
         let index = usize::from(name);
         if index >= self.places.len() {
@@ -238,6 +240,7 @@ impl Facts {
         &mut self.places[index]
     }
 
+    #[inline]
     fn drop_list(&mut self, name: Name) {
         if !self.lists.is_empty() {
             self.lists.retain(|(known, _)| *known != name);

@@ -99,6 +99,10 @@ impl RegexSet {
     pub fn matches_from(&mut self, text: &str, from: usize, slots: &mut Slots) -> Option<usize> {
         slots.given_up.clear();
         let patterns = &self.patterns;
+        if from >= patterns.len() {
+            slots.unset(0);
+            return None;
+        }
         let hard = self.hard.get_or_insert_with(|| hard(patterns));
         let hard = &hard[hard.partition_point(|&index| (index as usize) < from)..];
         if from + hard.len() >= patterns.len() {

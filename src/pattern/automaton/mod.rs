@@ -38,8 +38,8 @@ const DEAD: Entry = Entry::MAX - 1;
 /// The backtracker has to say.
 const ASK: Entry = Entry::MAX - 2;
 
-/// Registers of a bank: two per group. The stock patterns have up to eleven groups.
-const WIDTH: usize = 32;
+/// Registers of a bank: two per group. The stock patterns have up to twenty groups.
+const WIDTH: usize = 128;
 
 /// The bank that holds the match, as far as it is known.
 const MATCH: u8 = 0;
