@@ -137,6 +137,11 @@ impl Engine {
         self.own = own;
     }
 
+    /// This machine's own addresses, as last told.
+    pub fn own(&self) -> &[Network] {
+        &self.own
+    }
+
     /// Judges lines of one log for the jails it feeds.
     pub fn lines<'l>(
         &mut self,

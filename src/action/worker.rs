@@ -17,6 +17,7 @@ use std::time::Duration;
 use super::driver::memory::Drivers;
 use super::enforcement::{Enforcement, Step};
 use super::facts::Facts;
+use super::kernel::Probe;
 use super::latency::{Latency, Tally};
 use super::options::{Command, Options};
 use super::process::Abort;
@@ -319,6 +320,12 @@ impl Worker {
     pub fn ways(&self) -> Ways {
         let mut options = Options::new(&self.shared.state().settings, self.shared.ipv6);
         ways::ways(&mut options, self.shared.native)
+    }
+
+    /// A question to the kernel about a ban; `None` where this action does nothing about bans.
+    pub fn probe(&self, ban: &Ban) -> Option<Probe> {
+        let settings = self.shared.state().settings.clone();
+        Probe::new(&settings, self.shared.ipv6, ban, &*self.shared.facts)
     }
 
     /// What failed last, unless a ban has worked since.

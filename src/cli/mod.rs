@@ -17,6 +17,7 @@ mod json;
 mod regex;
 mod reload;
 mod short;
+mod why;
 mod wire;
 mod world;
 

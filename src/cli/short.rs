@@ -1,5 +1,5 @@
 //! The short forms that do more than the client's commands: `rban status`, `ban`, `unban`,
-//! `banned`, `stats` and `get`.
+//! `banned`, `why`, `stats` and `get`.
 
 use serde_json::Value as Json;
 
@@ -30,6 +30,11 @@ pub(super) const WORDS: &[(&str, &str, &str)] = &[
         "banned",
         "[ADDRESS ...] [--json]",
         "who is banned, by jail; or where each address is",
+    ),
+    (
+        "why",
+        "ADDRESS [--json]",
+        "where somebody is banned, by what, and whether it works; or why not",
     ),
     ("stats", "[--json]", "a table of all jails"),
     ("get", "... [--json]", "as rban client get"),
@@ -85,6 +90,7 @@ pub(super) fn run(word: &str, rest: &[String], world: &mut World<'_>) -> u8 {
     words.append(&mut options.words);
     let right = match word {
         "status" if flags.check => return check(&options, world),
+        "why" => super::why::why(&options, &words[1..], flags.json, world),
         _ if flags.json => json::answer(&options, &words, world),
         "status" => status(&options, &words, world),
         "ban" => ban(&options, &words[1..], flags.lasting.as_deref(), world),
@@ -136,7 +142,7 @@ fn ban(options: &Options, words: &[String], lasting: Option<&str>, world: &mut W
     true
 }
 
-fn said(error: super::WireError) -> String {
+pub(super) fn said(error: super::WireError) -> String {
     match error {
         super::WireError::Refused(exception) => render_error(&exception),
         other => other.to_string(),

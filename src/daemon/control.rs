@@ -82,6 +82,7 @@ impl Daemon {
                 Box::new(move |daemon| daemon.add(&jail, &backend).into()),
             ),
             Request::Reload(reload) => self.reload(&reload),
+            Request::Why(who) => self.why(&who),
             Request::ServerStream(stream) => self.obey_all(stream.into()),
             Request::Set(jail, change) => self.change(&jail, change),
             Request::MultiSet(jail, changes) => {
@@ -163,6 +164,7 @@ impl Daemon {
             | Request::Start(_)
             | Request::Stop(_)
             | Request::Add { .. }
+            | Request::Why(_)
             | Request::Reload(_)
             | Request::ServerStream(_)
             | Request::Set(..)

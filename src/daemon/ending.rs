@@ -29,6 +29,8 @@ pub(super) enum Outcome {
     Now(Answer),
     /// It goes on when all these have ended.
     When(Vec<Key>, Then),
+    /// The answer takes time and nothing of the daemon's: a thread of its own gives it.
+    Apart(Box<dyn FnOnce() -> Answer + Send>),
     /// The answer is given when the server itself has ended its work.
     AtTheEnd,
 }
@@ -89,6 +91,7 @@ impl Daemon {
         loop {
             match outcome {
                 Outcome::Now(answer) => return reply(answer),
+                Outcome::Apart(find) => return answer_apart(find, reply),
                 Outcome::AtTheEnd => return self.endings.farewells.push(reply),
                 Outcome::When(mut on, then) => {
                     on.retain(|key| self.endings.under_way.contains(key));
@@ -148,6 +151,13 @@ impl Daemon {
             self.settle(Outcome::When(Vec::new(), wait.then), wait.reply);
         }
     }
+}
+
+/// Finds an answer without holding up the daemon.
+fn answer_apart(find: Box<dyn FnOnce() -> Answer + Send>, reply: Reply) {
+    let thread = std::thread::Builder::new().name("answer".into());
+    // Without a thread the client is told that nobody answers: its reply is dropped.
+    drop(thread.spawn(move || reply(find())));
 }
 
 /// Stops the actions one after the other, the last first; behind one that hangs all at once.

@@ -28,6 +28,7 @@ mod signals;
 mod socket;
 mod state;
 mod systemd;
+mod why;
 
 use std::fmt;
 use std::io::Write as _;

@@ -9,7 +9,7 @@ use crate::filter::Counters;
 use crate::model::FAIL2BAN_VERSION;
 use crate::protocol::Value;
 
-fn dict(entries: Vec<(&str, Value)>) -> Value {
+pub(super) fn dict(entries: Vec<(&str, Value)>) -> Value {
     let entries = entries.into_iter();
     Value::Dict(entries.map(|(name, value)| (name.into(), value)).collect())
 }
@@ -18,7 +18,7 @@ fn both(current: usize, total: u64) -> Value {
     dict(vec![("current", current.into()), ("total", total.into())])
 }
 
-fn text(text: Option<&str>) -> Value {
+pub(super) fn text(text: Option<&str>) -> Value {
     text.map_or(Value::None, Value::from)
 }
 

@@ -140,6 +140,21 @@ impl Failures {
         Some(self.entries[self.entries.find(id)?].retry)
     }
 
+    /// An ID's failures so far, where they still count.
+    pub fn find(&self, id: &FailId, now: Time) -> Option<Ticket> {
+        let entry = &self.entries[self.entries.find(id)?];
+        let details = entry.details.unpack();
+        (entry.time > now - self.counting.findtime).then(|| Ticket {
+            id: entry.id.clone(),
+            ip: details.ip,
+            time: entry.time,
+            retry: entry.retry,
+            attempts: entry.attempts,
+            lines: details.lines,
+            data: details.data,
+        })
+    }
+
     /// Counts a failure as `count` tries and returns what the ID has by now.
     pub fn add(&mut self, failure: Failure, count: u32, now: Time) -> u32 {
         self.sweep(now, 2);

@@ -3,10 +3,14 @@
 //! Names and files are data here: what they came to is told through `resolved` and `set_file`, and
 //! a name nobody has looked up yet makes the answer wait instead of being wrong.
 
+mod why;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+pub use why::{Excuse, Excuses};
 
 use crate::model::{Datum, FailId, Failure, IgnoreCache, JailSettings, Network, Span, Time};
 

@@ -24,7 +24,7 @@ pub use effect::{Effect, Turn};
 pub use expression::{Expression, ExpressionError};
 pub use failures::{Counting, Failures, Limits, Ticket};
 pub use history::{History, Past};
-pub use ignore::{Ignore, Opinion};
+pub use ignore::{Excuse, Excuses, Ignore, Opinion};
 pub use increment::{Increment, IncrementError};
 pub use state::{Counts, Jail};
 pub use words::date_time;

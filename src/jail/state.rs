@@ -420,6 +420,11 @@ impl Jail {
         self.failures.retry(id)
     }
 
+    /// An ID's failures so far, where they still count.
+    pub fn failing(&self, id: &FailId, now: Time) -> Option<Ticket> {
+        self.failures.find(id, now)
+    }
+
     /// Failures that had to be dropped while names or `ignorecommand` were not answered.
     pub const fn dropped(&self) -> u64 {
         self.parked.dropped()

@@ -178,6 +178,9 @@ pub const COMMANDS: &[Command] = &[
     row(Basic, "rban-report", "[JAIL]", "", |w| {
         Ok(Request::Report(w.optional()))
     }),
+    row(Basic, "rban-why", "ADDRESS", "", |w| {
+        Ok(Request::Why(w.text()?))
+    }),
     row(Basic, "sleep", "SECONDS", "", sleep),
     row(Basic, "server-status", "", "", |_| {
         Ok(Request::ServerStatus)

@@ -28,6 +28,8 @@ pub enum Request {
     Statistics,
     /// Ours: how the server and every jail is, for `rban status`.
     Report(Option<String>),
+    /// Ours: why somebody is banned or is not, for `rban why`.
+    Why(String),
     Add {
         jail: String,
         backend: String,
@@ -50,7 +52,7 @@ pub enum Request {
 
 impl Request {
     /// Whether it only looks: what those may ask who may not change anything. What an action is
-    /// made of is not for them, since it may hold a password.
+    /// made of is not for them, since it may hold a password; nor are the lines of a log.
     pub const fn only_looks(&self) -> bool {
         match self {
             Self::Ping
@@ -66,6 +68,7 @@ impl Request {
             | Self::GetGlobal(_) => true,
             Self::Get(_, query) => !matches!(query, Query::ActionProperty { .. }),
             Self::Sleep(_)
+            | Self::Why(_)
             | Self::ConfigError(_)
             | Self::FlushLogs
             | Self::Add { .. }

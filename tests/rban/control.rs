@@ -301,7 +301,7 @@ fn others_may_look_and_change_nothing() {
          link = CSocket({})\n\
          out = [[answer[0], str(answer[1])] for answer in map(link.send, [\n\
          \x20   ['status'], ['get', 'one', 'bantime'], ['set', 'one', 'bantime', '1'], ['stop'],\n\
-         \x20   ['get', 'one', 'action', 'quiet', 'actionban']])]\n\
+         \x20   ['get', 'one', 'action', 'quiet', 'actionban'], ['rban-why', '192.0.2.1']])]\n\
          print(json.dumps(out))\n",
         Value::Str(server.path("sock").display().to_string()).repr(),
     );
@@ -312,7 +312,7 @@ fn others_may_look_and_change_nothing() {
         .iter()
         .map(|answer| answer[0].as_i64().expect("a code"))
         .collect();
-    assert_eq!(codes, [0, 0, 1, 1, 1], "{told}");
+    assert_eq!(codes, [0, 0, 1, 1, 1, 1], "{told}");
     assert_eq!(
         server.ask(&list(&["get", "one", "bantime"])).expect("600"),
         Value::Int(600)

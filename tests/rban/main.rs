@@ -39,3 +39,4 @@ mod store;
 mod support;
 mod table;
 mod vendor;
+mod why;

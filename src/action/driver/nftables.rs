@@ -77,6 +77,14 @@ impl Table {
         Some(entry.0)
     }
 
+    /// nft's word for it.
+    pub fn name(self) -> &'static str {
+        TABLES
+            .iter()
+            .find(|(table, _, _)| *table == self)
+            .map_or("", |entry| entry.1)
+    }
+
     fn number(self) -> u8 {
         TABLES
             .iter()

@@ -44,6 +44,7 @@ impl Request {
             Self::AllStatus { flavor } => Words::new(["status", "--all", flavor]),
             Self::Statistics => Words::new(["stats"]),
             Self::Report(jail) => Words::new(["rban-report"]).all(jail),
+            Self::Why(who) => Words::new(["rban-why"]).and(who.as_str()),
             Self::Add { jail, backend } => Words::new(["add", jail, backend]),
             Self::Start(jail) => Words::new(["start", jail]),
             Self::Stop(Stop::Server) => Words::new(["stop"]),
