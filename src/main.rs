@@ -70,6 +70,7 @@ fn serve(options: &Options, inputs: rban::config::Inputs, environment: &[(String
         path: owned("PATH"),
         notify_socket: owned("NOTIFY_SOCKET"),
         watchdog_usec: owned("WATCHDOG_USEC"),
+        watchdog_pid: owned("WATCHDOG_PID"),
         listen_fdnames: owned("LISTEN_FDNAMES"),
     };
     match daemon::run(start) {

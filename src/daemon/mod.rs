@@ -77,11 +77,12 @@ pub struct Start {
     pub ready: &'static str,
     /// No jail is read from the configuration: whoever started us sends them (`--async`).
     pub fed: bool,
-    /// `TZ`, `PATH`, `NOTIFY_SOCKET` and `WATCHDOG_USEC`, as the environment has them.
+    /// `TZ`, `PATH`, `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID`, as the environment has them.
     pub tz: Option<String>,
     pub path: Option<String>,
     pub notify_socket: Option<String>,
     pub watchdog_usec: Option<String>,
+    pub watchdog_pid: Option<String>,
     /// `LISTEN_FDNAMES`: what systemd calls the sockets it hands over.
     pub listen_fdnames: Option<String>,
 }
@@ -210,6 +211,7 @@ pub fn run(start: Start) -> Result<(), StartError> {
         notifier: Notifier::new(
             start.notify_socket.as_deref(),
             start.watchdog_usec.as_deref(),
+            start.watchdog_pid.as_deref(),
         ),
     });
     daemon.serve_metrics();
@@ -230,7 +232,7 @@ pub fn run(start: Start) -> Result<(), StartError> {
         say(Level::Warning, Logger::Server, message);
     }
     daemon.bring_back_bans(&inbox, lines);
-    daemon.notifier.ready(&daemon.summary());
+    daemon.notifier.ready(daemon.summary());
     if let Some(mut attached) = start.attached {
         // Whoever waited may have gone; we are ready all the same.
         let _ = attached.write_all(start.ready.as_bytes());

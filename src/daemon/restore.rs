@@ -82,7 +82,7 @@ impl Daemon {
         }
         lines.into_iter().for_each(|message| self.take(message));
         while !self.restoring.is_empty() && !self.stopping {
-            self.step(inbox, None);
+            self.step(inbox);
         }
     }
 
@@ -235,7 +235,11 @@ impl Daemon {
             .sum();
         let jails = self.jails.len();
         let plural = if jails == 1 { "" } else { "s" };
-        format!("{jails} jail{plural}, {banned} banned")
+        let failed = match self.failed.len() {
+            0 => String::new(),
+            failed => format!(", {failed} failed to start"),
+        };
+        format!("{jails} jail{plural}{failed}, {banned} banned")
     }
 }
 

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -172,23 +174,14 @@ impl Daemon {
 
     /// Takes messages until it is told to stop.
     pub(super) fn run(&mut self, inbox: &Inbox<Message>) {
-        let watchdog = self.notifier.watchdog();
-        let mut alive_due = watchdog.map(|every| clock::now() + span(every));
         while !self.stopping {
-            self.step(inbox, alive_due);
-            let now = clock::now();
-            if let (Some(every), Some(due)) = (watchdog, alive_due)
-                && due <= now
-            {
-                self.notifier.alive();
-                alive_due = Some(now + span(every));
-            }
+            self.step(inbox);
         }
     }
 
     /// One message, or what is due, and the housekeeping behind it.
-    pub(super) fn step(&mut self, inbox: &Inbox<Message>, alive_due: Option<Time>) {
-        match inbox.next(self.next_wake(alive_due)) {
+    pub(super) fn step(&mut self, inbox: &Inbox<Message>) {
+        match inbox.next(self.next_wake()) {
             Waited::Message(message) => self.take(message),
             Waited::Due => {}
         }
@@ -199,6 +192,7 @@ impl Daemon {
         self.perform();
         self.go_on_restoring(now);
         self.keep_house(now);
+        self.notifier.alive();
     }
 
     /// Takes messages until something was heard of every log of the jails that start, at most
@@ -233,7 +227,7 @@ impl Daemon {
         }
     }
 
-    fn next_wake(&self, alive_due: Option<Time>) -> Option<Time> {
+    fn next_wake(&self) -> Option<Time> {
         let due = self
             .engine
             .next_due()
@@ -248,7 +242,8 @@ impl Daemon {
             .silent_actions()
             .next()
             .map(|_| self.looked + LOOK_EVERY);
-        [due, alive_due, positions, look, self.restore_due()]
+        let manager = self.notifier.wake().map(|wait| clock::now() + span(wait));
+        [due, manager, positions, look, self.restore_due()]
             .into_iter()
             .flatten()
             .min()
@@ -352,7 +347,7 @@ impl Daemon {
                 });
             }
             Effect::Resolve(name) => self.resolver.ask(&name),
-            Effect::ReadIgnoreFile(path) => match fs::read_to_string(&path) {
+            Effect::ReadIgnoreFile(path) => match read_file(&path) {
                 Ok(text) => self.engine.ignore_file(&path, &text),
                 Err(error) => log::emit(&Record::new(
                     Level::Error,
@@ -480,6 +475,9 @@ impl Daemon {
     }
 
     fn keep_house(&mut self, now: Time) {
+        if self.notifier.is_heard() {
+            self.notifier.status(self.summary());
+        }
         if now - self.purged >= PURGE_EVERY {
             self.purged = now;
             let age = self.server.dbpurgeage;
@@ -550,6 +548,14 @@ impl Daemon {
         }
         flushed.map(|what| what.to_string())
     }
+}
+
+/// A file's text. A pipe or a device would be waited for, and nobody else be served meanwhile.
+fn read_file(path: &Path) -> io::Result<String> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no ordinary file"));
+    }
+    fs::read_to_string(path)
 }
 
 fn complaint(jail: &str, what: &str) -> Record {

@@ -10,12 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::unistd::Pid;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -331,12 +332,10 @@ fn kill_9_at_any_moment_loses_no_ban_of_the_kernels_and_doubles_none() {
     assert!(twice.is_empty(), "doubled: {twice:?}");
 }
 
-#[test]
-fn the_service_manager_hears_of_readiness_and_of_an_engine_that_lives() {
-    let home = Home::new("", "");
+/// A server under a service manager that allows it 200 ms of silence, and what the manager hears.
+fn managed(home: &mut Home) -> (Pid, impl FnMut(Duration) -> Option<String> + use<>) {
     let ear = UnixDatagram::bind(home.path("notify")).expect("an ear");
-    ear.set_read_timeout(Some(PATIENCE)).expect("a limit");
-    let mut server = Command::new(env!("CARGO_BIN_EXE_rban"))
+    let server = Command::new(env!("CARGO_BIN_EXE_rban"))
         .args(["server", "-f", "-x", "-c"])
         .arg(home.path(""))
         .arg("start")
@@ -345,17 +344,88 @@ fn the_service_manager_hears_of_readiness_and_of_an_engine_that_lives() {
         .stdout(Stdio::null())
         .spawn()
         .expect("it starts");
-    let heard = || {
+    let pid = Pid::from_raw(server.id() as i32);
+    home.running = Some((Program::Rban, server));
+    let heard = move |limit| {
+        ear.set_read_timeout(Some(limit)).expect("a limit");
         let mut buffer = [0; 256];
-        let length = ear.recv(&mut buffer).expect("something heard");
-        String::from_utf8_lossy(&buffer[..length]).into_owned()
+        let length = ear.recv(&mut buffer).ok()?;
+        Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
     };
+    (pid, heard)
+}
+
+#[test]
+fn the_service_manager_hears_of_readiness_of_an_engine_that_lives_and_of_bans() {
+    let mut home = Home::new("", "action = note");
+    let (pid, mut heard) = managed(&mut home);
+    let mut heard = || heard(PATIENCE).expect("something heard");
     assert_eq!(heard(), "READY=1\nSTATUS=1 jail, 0 banned");
     assert_eq!([heard(), heard()], ["WATCHDOG=1", "WATCHDOG=1"]);
-    let pid = nix::unistd::Pid::from_raw(server.id() as i32);
+    home.failures("192.0.2.10", 3);
+    while heard() != "STATUS=1 jail, 1 banned" {}
+    home.ask(&["unban", "--all"]);
+    while heard() != "STATUS=1 jail, 0 banned" {}
+    home.failures("192.0.2.11", 3);
+    while heard() != "STATUS=1 jail, 1 banned" {}
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("told");
     while heard() != "STOPPING=1" {}
-    server.wait().expect("its end");
+    if let Some((_, mut ended)) = home.running.take() {
+        ended.wait().expect("its end");
+    }
+    // It is ready when what was banned before is banned again, and not earlier.
+    fs::remove_file(home.path("notify")).expect("the old ear");
+    let (_, mut heard) = managed(&mut home);
+    let ready = loop {
+        let heard = heard(PATIENCE).expect("something heard");
+        if heard.starts_with("READY=1") {
+            break heard;
+        }
+    };
+    assert_eq!(ready, "READY=1\nSTATUS=1 jail, 1 banned");
+}
+
+/// What is read while others wait must not be something one can wait for.
+#[test]
+fn a_pipe_in_ignoreip_holds_up_nobody() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pipe = folder.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    let mut home = Home::new("", &format!("ignoreip = file:{}", pipe.display()));
+    home.start(Program::Rban);
+    let log = fs::read_to_string(home.path("log")).expect("the log");
+    assert!(
+        log.contains("cannot be read (it is no ordinary file); nobody is ignored by it"),
+        "{log}"
+    );
+}
+
+#[test]
+fn an_engine_that_is_stuck_is_silent_though_all_else_lives() {
+    use nix::sys::ptrace;
+    use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+
+    let mut home = Home::new("", "");
+    let (engine, mut heard) = managed(&mut home);
+    assert!(heard(PATIENCE).expect("readiness").starts_with("READY=1"));
+    assert_eq!(heard(PATIENCE).as_deref(), Some("WATCHDOG=1"));
+    // The engine's thread alone is held; it is the process' first, and a debugger may.
+    ptrace::seize(engine, ptrace::Options::empty()).expect("held by us");
+    ptrace::interrupt(engine).expect("it stops");
+    let stopped = waitpid(engine, Some(WaitPidFlag::__WALL)).expect("it has stopped");
+    assert!(
+        matches!(stopped, WaitStatus::PtraceEvent(..)),
+        "{stopped:?}"
+    );
+    // What it said before it was held.
+    while heard(Duration::from_millis(1)).is_some() {}
+    // The socket's threads go on and take a command, which nobody answers; the manager hears
+    // nothing for five times as long as it allows, and would end this process.
+    let mut client = UnixStream::connect(home.path("sock")).expect("it is accepted");
+    client.write_all(b"half").expect("sent");
+    assert_eq!(heard(Duration::from_secs(1)), None);
+    ptrace::detach(engine, None).expect("let go");
+    assert_eq!(heard(PATIENCE).as_deref(), Some("WATCHDOG=1"));
 }
 
 /// Asks for the metrics: names with their labels, and values.
