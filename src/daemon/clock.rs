@@ -20,6 +20,11 @@ pub(super) fn deadline(after: Duration) -> Instant {
     Instant::now() + after
 }
 
+/// How long ago a moment was.
+pub(super) fn passed(moment: Instant) -> Duration {
+    moment.elapsed()
+}
+
 /// How long until `deadline`; zero when it has passed.
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
 pub(super) fn left(deadline: Instant) -> Duration {

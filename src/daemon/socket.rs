@@ -4,6 +4,7 @@
 //! up nobody. Root and the daemon's own user may do everything; anyone else the socket's group and
 //! mode let in may look. The kernel says who it is.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::io::{self, Read, Write};
@@ -18,21 +19,28 @@ use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollTimeout, poll};
-use nix::sys::socket::{Shutdown, getsockopt, shutdown, sockopt::PeerCredentials};
+use nix::sys::socket::{MsgFlags, Shutdown, getsockopt, recv, shutdown, sockopt::PeerCredentials};
 use nix::unistd::{Group, Uid};
 
 use super::clock;
-use crate::protocol::frame::{CLOSE, END, Splitter};
+use crate::protocol::frame::{CLOSE, END, LIMIT, Splitter};
 use crate::protocol::{self, Exception, Value, pickle};
 
-/// Clients at a time; more wait in the kernel's queue until one has gone.
+/// Clients at a time: descriptors are needed for logs and actions, too. Who comes when there are so
+/// many takes the place of the one that has been silent longest.
 const CLIENTS: usize = 128;
 /// Places for those who may only look, so that they can never take all of them.
 const LOOKERS: usize = 64;
+/// The longest message of one who may only look: a question, and no configuration.
+const QUESTION: usize = 64 * 1024;
 /// How long a client may take over one message, and over taking an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long a client may be silent while others wait for its place.
-const SILENCE: Duration = Duration::from_secs(60);
+/// How long a client keeps its place though it is silent and others wait.
+const SILENCE: Duration = Duration::from_millis(250);
+/// How often it is looked who has been silent so long.
+const LOOK: Duration = Duration::from_millis(25);
+/// How long one who may only look waits for a place.
+const QUEUE: Duration = Duration::from_secs(2);
 /// How long the end waits for answers that are under way.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Milliseconds until another try when the system has no descriptor or thread to spare.
@@ -202,9 +210,14 @@ impl Server {
             .name("socket".into())
             .stack_size(64 * 1024)
             .spawn(move || {
-                while let Some(place) = Hall::place(&hall) {
+                while !hall.is_closed() {
                     match listener.accept() {
-                        Ok((stream, _)) => welcome(stream, place, &answer),
+                        Ok((stream, _)) => {
+                            let stream = Arc::new(stream);
+                            if let Some(place) = Hall::place(&hall, &stream) {
+                                welcome(stream, place, &answer);
+                            }
+                        }
                         // Nothing else would keep this from being tried again without end.
                         Err(_) => rest(),
                     }
@@ -276,11 +289,47 @@ struct Hall {
 
 #[derive(Default)]
 struct Crowd {
-    clients: usize,
-    /// Those of them who may only look.
-    lookers: usize,
+    guests: BTreeMap<u64, Guest>,
+    next: u64,
     /// Commands that are being carried out or whose answer is being written.
     answers: usize,
+}
+
+/// One who is being served.
+struct Guest {
+    stream: Arc<UnixStream>,
+    /// Since when nothing came of it: no message begun, no answer taken. `None`: it waits for us.
+    silent: Option<Instant>,
+    /// It may only look.
+    looks: bool,
+}
+
+impl Crowd {
+    fn count(&self, among: fn(&Guest) -> bool) -> usize {
+        self.guests.values().filter(|guest| among(guest)).count()
+    }
+
+    /// Shows the one out that has been silent longest, unless that is not long at all.
+    fn make_room(&mut self, among: fn(&Guest) -> bool) {
+        let guests = self.guests.values_mut().filter(|guest| among(guest));
+        let longest = guests
+            .filter(|guest| {
+                let silent = guest.silent.map(clock::passed);
+                silent.is_some_and(|silent| silent >= SILENCE) && !says_something(&guest.stream)
+            })
+            .min_by_key(|guest| guest.silent);
+        if let Some(guest) = longest {
+            // Its thread sees the end of the connection; it is not asked a second time.
+            guest.silent = None;
+            let _ = guest.stream.shutdown(std::net::Shutdown::Both);
+        }
+    }
+}
+
+/// Whether something has come that we have not read yet: then it is we who are slow.
+fn says_something(stream: &UnixStream) -> bool {
+    let look = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+    recv(stream.as_raw_fd(), &mut [0], look).is_ok_and(|length| length > 0)
 }
 
 impl Hall {
@@ -288,23 +337,44 @@ impl Hall {
         self.crowd.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a free place; `None` at the end.
-    fn place(hall: &Arc<Self>) -> Option<Place> {
-        let mut crowd = hall
-            .changed
-            .wait_while(hall.crowd(), |crowd| {
-                crowd.clients >= CLIENTS && !hall.is_closed()
-            })
-            .unwrap_or_else(PoisonError::into_inner);
-        if hall.is_closed() {
-            return None;
+    /// Waits until fewer than `most` of some are left, at most until `limit`; the crowd, if so.
+    fn room(
+        &self,
+        among: fn(&Guest) -> bool,
+        most: usize,
+        limit: Option<Instant>,
+    ) -> Option<std::sync::MutexGuard<'_, Crowd>> {
+        let mut crowd = self.crowd();
+        while crowd.count(among) >= most {
+            let late = limit.is_some_and(|limit| clock::left(limit).is_zero());
+            if late || self.is_closed() {
+                return None;
+            }
+            crowd.make_room(among);
+            (crowd, _) = self
+                .changed
+                .wait_timeout(crowd, LOOK)
+                .unwrap_or_else(PoisonError::into_inner);
         }
-        crowd.clients += 1;
-        Some(Place(Arc::clone(hall)))
+        (!self.is_closed()).then_some(crowd)
     }
 
-    fn is_full(&self) -> bool {
-        self.crowd().clients >= CLIENTS
+    /// A place for a client, when there is one; `None` at the end.
+    fn place(hall: &Arc<Self>, stream: &Arc<UnixStream>) -> Option<Place> {
+        let mut crowd = hall.room(|_| true, CLIENTS, None)?;
+        let number = crowd.next;
+        crowd.next += 1;
+        let guest = Guest {
+            stream: Arc::clone(stream),
+            silent: Some(clock::deadline(Duration::ZERO)),
+            looks: false,
+        };
+        crowd.guests.insert(number, guest);
+        drop(crowd);
+        Some(Place {
+            hall: Arc::clone(hall),
+            number,
+        })
     }
 
     fn is_closed(&self) -> bool {
@@ -333,33 +403,39 @@ impl Hall {
 }
 
 /// A client's place, given back however its thread ends.
-struct Place(Arc<Hall>);
+struct Place {
+    hall: Arc<Hall>,
+    number: u64,
+}
+
+impl Place {
+    /// Notes that the client is heard, or that it waits for us.
+    fn heard(&self, waits: bool) {
+        let silent = (!waits).then(|| clock::deadline(Duration::ZERO));
+        if let Some(guest) = self.hall.crowd().guests.get_mut(&self.number) {
+            guest.silent = silent;
+        }
+    }
+
+    /// Makes it one that may only look; false when there are enough of them.
+    fn looks(&self) -> bool {
+        let Some(mut crowd) =
+            self.hall
+                .room(|guest| guest.looks, LOOKERS, Some(clock::deadline(QUEUE)))
+        else {
+            return false;
+        };
+        if let Some(guest) = crowd.guests.get_mut(&self.number) {
+            guest.looks = true;
+        }
+        true
+    }
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.crowd().clients -= 1;
-        self.0.changed.notify_all();
-    }
-}
-
-/// A place of one who may only look.
-struct Looker<'h>(&'h Hall);
-
-impl<'h> Looker<'h> {
-    /// `None` when there are enough of them.
-    fn enter(hall: &'h Hall) -> Option<Self> {
-        let mut crowd = hall.crowd();
-        if crowd.lookers >= LOOKERS {
-            return None;
-        }
-        crowd.lookers += 1;
-        Some(Self(hall))
-    }
-}
-
-impl Drop for Looker<'_> {
-    fn drop(&mut self) {
-        self.0.crowd().lookers -= 1;
+        self.hall.crowd().guests.remove(&self.number);
+        self.hall.changed.notify_all();
     }
 }
 
@@ -381,14 +457,14 @@ impl Drop for Answering<'_> {
 }
 
 /// A thread for a connection.
-fn welcome(stream: UnixStream, place: Place, answer: &Arc<Respond>) {
+fn welcome(stream: Arc<UnixStream>, place: Place, answer: &Arc<Respond>) {
     let answer = Arc::clone(answer);
     let started = thread::Builder::new()
         .name("client".into())
         .stack_size(STACK)
         .spawn(move || {
             // A connection that breaks is the client's business.
-            let _ = converse(stream, &*answer, &place.0);
+            let _ = converse(&stream, &*answer, &place);
         });
     if started.is_err() {
         rest();
@@ -396,7 +472,7 @@ fn welcome(stream: UnixStream, place: Place, answer: &Arc<Respond>) {
 }
 
 /// One connection from beginning to end.
-fn converse(mut stream: UnixStream, answer: &Respond, hall: &Hall) -> io::Result<()> {
+fn converse(mut stream: &UnixStream, answer: &Respond, place: &Place) -> io::Result<()> {
     let peer = getsockopt(&stream.as_fd(), PeerCredentials).map_err(io::Error::from)?;
     let may = if peer.uid() == 0 || peer.uid() == Uid::effective().as_raw() {
         May::Everything
@@ -404,14 +480,13 @@ fn converse(mut stream: UnixStream, answer: &Respond, hall: &Hall) -> io::Result
         May::Look
     };
     stream.set_write_timeout(Some(PATIENCE))?;
-    let _place = match may {
-        May::Everything => None,
-        May::Look => match Looker::enter(hall) {
-            Some(place) => Some(place),
-            None => return send(&mut stream, &Value::str("ERROR: too many clients")),
-        },
-    };
-    let mut splitter = Splitter::default();
+    if may == May::Look && !place.looks() {
+        return send(stream, &Value::str("ERROR: too many clients"));
+    }
+    let mut splitter = Splitter::new(match may {
+        May::Everything => LIMIT,
+        May::Look => QUESTION,
+    });
     let mut buffer = vec![0; 8 * 1024];
     let mut begun: Option<Instant> = None;
     loop {
@@ -420,46 +495,46 @@ fn converse(mut stream: UnixStream, answer: &Respond, hall: &Hall) -> io::Result
             if message == CLOSE {
                 return Ok(());
             }
-            let _under_way = Answering::begin(hall);
-            let reply = if hall.is_hushed() {
+            let _under_way = Answering::begin(&place.hall);
+            place.heard(true);
+            let reply = if place.hall.is_hushed() {
                 Value::list(["SHUTDOWN"])
             } else {
                 reply(&message, may, answer)
             };
-            send(&mut stream, &reply)?;
+            // From here on it is the client that lets us wait.
+            place.heard(false);
+            send(stream, &reply)?;
         }
         if splitter.is_partial() && begun.is_none() {
             begun = Some(clock::deadline(PATIENCE));
         }
-        let length = match listen(&mut stream, &mut buffer, begun) {
+        stream.set_read_timeout(begun.map(clock::left).map(at_least_a_moment))?;
+        let length = match stream.read(&mut buffer) {
             Ok(0) => return Ok(()),
             Ok(length) => length,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
-            Err(_) if begun.is_some() => {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let late = format!("ERROR: no whole message in {} s", PATIENCE.as_secs());
-                return send(&mut stream, &Value::Str(late));
+                return send(stream, &Value::Str(late));
             }
-            Err(_) if hall.is_full() => return Ok(()),
-            Err(_) => continue,
+            Err(error) => return Err(error),
         };
+        if begun.is_none() {
+            place.heard(false);
+        }
         if splitter.push(&buffer[..length]).is_err() {
-            return send(&mut stream, &Value::str("ERROR: message too long"));
+            return send(stream, &Value::str("ERROR: message too long"));
         }
     }
 }
 
-/// Reads on; `WouldBlock` when a message that has begun is late, or after a long silence.
-fn listen(stream: &mut UnixStream, buffer: &mut [u8], begun: Option<Instant>) -> io::Result<usize> {
-    let patience = begun.map_or(SILENCE, clock::left);
-    if patience.is_zero() {
-        return Err(io::ErrorKind::WouldBlock.into());
-    }
-    stream.set_read_timeout(Some(patience))?;
-    stream.read(buffer)
+/// A time limit of zero would be none.
+fn at_least_a_moment(limit: Duration) -> Duration {
+    limit.max(Duration::from_millis(1))
 }
 
-fn send(stream: &mut UnixStream, reply: &Value) -> io::Result<()> {
+fn send(mut stream: &UnixStream, reply: &Value) -> io::Result<()> {
     let mut bytes = pickle::encode(reply);
     bytes.extend(END);
     stream.write_all(&bytes)

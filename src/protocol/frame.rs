@@ -8,24 +8,40 @@ pub const CLOSE: &[u8] = b"<F2B_CLOSE_COMMAND>";
 pub const LIMIT: usize = 16 << 20;
 
 /// Collects bytes until a message is whole.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Splitter {
+    limit: usize,
     buffer: Vec<u8>,
     /// Bytes already searched for the marker.
     searched: usize,
 }
 
-/// A message longer than [`LIMIT`].
+impl Default for Splitter {
+    fn default() -> Self {
+        Self::new(LIMIT)
+    }
+}
+
+/// A message longer than the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLong;
 
 impl Splitter {
+    /// For messages of at most `limit` bytes.
+    pub const fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            buffer: Vec::new(),
+            searched: 0,
+        }
+    }
+
     /// Takes bytes as they came.
     ///
     /// # Errors
     /// When the message they belong to is longer than anyone has use for.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), TooLong> {
-        if self.buffer.len() + bytes.len() > LIMIT {
+        if self.buffer.len() + bytes.len() > self.limit {
             return Err(TooLong);
         }
         self.buffer.extend_from_slice(bytes);

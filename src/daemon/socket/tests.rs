@@ -150,7 +150,7 @@ fn a_successors_socket_survives_its_predecessor() {
 }
 
 #[test]
-fn more_clients_than_places_are_served_in_turn() {
+fn who_comes_to_a_full_house_gets_the_place_of_the_longest_silent() {
     let folder = tempfile::tempdir().unwrap();
     let (_server, path) = serving(folder.path());
     let mut early: Vec<UnixStream> = (0..CLIENTS)
@@ -158,10 +158,31 @@ fn more_clients_than_places_are_served_in_turn() {
         .collect();
     let ping = pickle::encode(&Value::list(["ping"]));
     early.iter_mut().for_each(|stream| drop(ask(stream, &ping)));
+    // One that takes its time over a message, and one that has just been heard.
+    early[1].write_all(b"half").unwrap();
     let mut late = UnixStream::connect(&path).unwrap();
-    late.write_all(&[&ping, END].concat()).unwrap();
-    drop(early.pop());
-    assert!(hear(&mut late).items().is_some());
+    assert!(ask(&mut late, &ping).items().is_some());
+    // The first has gone; nobody else had to.
+    assert_eq!(early[0].read(&mut [0]).unwrap(), 0);
+    for stream in &mut early[2..] {
+        assert!(ask(stream, &ping).items().is_some());
+    }
+}
+
+#[test]
+fn a_thousand_idle_connections_hold_up_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_server, path) = serving(folder.path());
+    let ping = pickle::encode(&Value::list(["ping"]));
+    // In pieces: this process, which is both ends here, may have 1024 descriptors.
+    for _ in 0..4 {
+        let idle: Vec<UnixStream> = (0..250)
+            .map(|_| UnixStream::connect(&path).unwrap())
+            .collect();
+        let mut stream = UnixStream::connect(&path).unwrap();
+        assert!(ask(&mut stream, &ping).items().is_some());
+        drop(idle);
+    }
 }
 
 #[test]
