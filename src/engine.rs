@@ -5,7 +5,6 @@
 //! to be done comes out as [`Effects`], the firewall's part first.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,7 +13,7 @@ use jiff::tz::TimeZone;
 use crate::date::Found;
 use crate::filter::{DateKey, Dated, Entry, Filter, Moment, Verdict};
 use crate::jail::{Effect, History, Jail, Turn};
-use crate::model::{FailId, Network, Span, Time};
+use crate::model::{FailId, NameAnswer, Network, Span, Time};
 
 /// One jail of the engine.
 #[derive(Debug)]
@@ -301,11 +300,15 @@ impl Engine {
     }
 
     /// A name's addresses, for every jail that waits for them.
-    pub fn resolved(&mut self, name: &str, addresses: &[IpAddr], now: Time, out: &mut Effects) {
+    pub fn resolved(&mut self, name: &str, told: &NameAnswer, now: Time, out: &mut Effects) {
+        let mut told = told.clone();
         for place in 0..self.members.len() {
+            let mut said = false;
             self.turn(place, now, out, |jail, turn| {
-                jail.resolved(name, addresses, turn);
+                said = jail.resolved(name, &told, turn);
             });
+            // What is wrong with a name is said once, not by every jail.
+            told.remembered |= said;
         }
     }
 

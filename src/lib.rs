@@ -13,6 +13,7 @@
 //! - [`config`]: the operator's files, layered, become typed settings and a list of complaints.
 //! - [`filter`]: one line → a verdict. [`jail`]: failures → bans, one jail's state machine.
 //! - [`engine`]: all jails: an event and a time in, effects out. It does no IO.
+//! - [`dns`]: names and addresses, asked for by those who may wait, on a thread of its own.
 //! - Ports, which do the IO and know neither each other nor the engine: [`source`] (logs),
 //!   [`action`] (firewalls, scripts, and [`mail`]), [`store`] (SQLite), [`log`] (our own log).
 //! - [`daemon`]: wires it all together. [`cli`]: the client, the tools and what they print.
@@ -24,6 +25,7 @@ pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod date;
+pub mod dns;
 pub mod engine;
 pub mod filter;
 pub mod jail;

@@ -136,7 +136,11 @@ impl Info<'_> {
     }
 
     fn host(&self) -> String {
-        let name = self.address().and_then(|address| self.facts.host(address));
+        let network = self
+            .ban
+            .and_then(Ban::network)
+            .filter(|network| network.is_host());
+        let name = network.and_then(|network| self.facts.host(network.address()));
         name.unwrap_or_else(|| "None".to_owned())
     }
 

@@ -16,6 +16,7 @@ use super::state::{Daemon, Message};
 use crate::action::driver::Kind;
 use crate::action::{ActionSpec, Event, Job, Report, Way, Worker};
 use crate::config::{Complaint, Config, Disk, Loaded, Severity};
+use crate::dns;
 use crate::filter::Filter;
 use crate::jail::{Jail, Past};
 use crate::log;
@@ -389,7 +390,7 @@ impl Daemon {
             if let Some(server) = wanted.server.clone() {
                 self.change_server(server);
             }
-            self.resolver.clear();
+            dns::system().clear();
         }
         let names = wanted.jails.iter();
         let on = names

@@ -21,7 +21,6 @@ mod metrics;
 mod pidfile;
 mod queries;
 mod report;
-mod resolver;
 mod restore;
 mod shared;
 mod signals;
@@ -54,7 +53,6 @@ use inbox::Inbox;
 use jails::{say, say_complaint};
 use keeper::Keeper;
 use pidfile::PidFile;
-use resolver::Resolver;
 use shared::Surroundings;
 use socket::Server;
 use state::{Daemon, Message, Parts};
@@ -179,8 +177,6 @@ pub fn run(start: Start) -> Result<(), StartError> {
     let news = outlet.clone();
     let keeper = Keeper::start(store, move |told| news.send(Message::News(told)))?;
     keeper.write(Write::AllJailsOff);
-    let answers = outlet.clone();
-    let resolver = Resolver::new(move |answer| answers.send(Message::Resolved(answer)));
     let watcher = logs::watcher(&outlet)?;
     let disturbed = outlet.clone();
     let firewall = Watch::spawn(move |what| disturbed.send(Message::Disturbed(what.into())));
@@ -203,7 +199,6 @@ pub fn run(start: Start) -> Result<(), StartError> {
         },
         server: settings,
         keeper,
-        resolver,
         watcher,
         log: log.clone(),
         outlet,

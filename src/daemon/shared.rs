@@ -11,6 +11,7 @@ use super::keeper::Asker;
 use crate::action::{self, Facts, History, Merged};
 use crate::config::Inputs;
 use crate::date::Zone;
+use crate::dns;
 use crate::jail::Counts;
 use crate::model::{Ban, BanTime, Time};
 
@@ -96,8 +97,8 @@ impl Facts for Numbers {
         })
     }
 
-    fn host(&self, _address: IpAddr) -> Option<String> {
-        None
+    fn host(&self, address: IpAddr) -> Option<String> {
+        dns::system().reverse(address).name().map(str::to_owned)
     }
 
     fn hostname(&self, full: bool) -> String {

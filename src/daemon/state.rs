@@ -21,16 +21,16 @@ use super::journals::JournalReader;
 use super::keeper::{Keeper, News};
 use super::logs::Followed;
 use super::metrics::Endpoint;
-use super::resolver::{self, Resolver};
 use super::restore::{Restored, Restoring};
 use super::shared::Surroundings;
 use super::signals::Asked;
 use super::systemd::Notifier;
 use crate::action::{Disturbance, Event, Job, Report};
+use crate::dns;
 use crate::engine::{Effects, Engine};
 use crate::jail::Effect;
 use crate::log::{self, Log};
-use crate::model::{Ban, Level, Logger, Record, ServerSettings, Span, Time};
+use crate::model::{Ban, Level, Logger, NameAnswer, Record, ServerSettings, Span, Time};
 use crate::protocol::Value;
 use crate::source::journal::{JournalEvent, JournalWatcher};
 use crate::source::pushed::Push;
@@ -59,7 +59,8 @@ pub(super) enum Message {
     Command(Value, Reply),
     Asked(Asked),
     Report(Report),
-    Resolved(resolver::Answer),
+    /// A host name, and what came of it.
+    Resolved(Box<str>, NameAnswer),
     /// What `ignorecommand` said.
     Ignored {
         jail: Arc<str>,
@@ -86,7 +87,6 @@ pub(super) struct Daemon {
     pub(super) jails: Vec<Running>,
     pub(super) files: HashMap<LogId, Followed>,
     pub(super) keeper: Keeper,
-    pub(super) resolver: Resolver,
     pub(super) watcher: Watcher,
     /// Reads journals; there while a jail wants one.
     pub(super) journal: Option<JournalWatcher>,
@@ -121,7 +121,6 @@ pub(super) struct Parts {
     pub(super) surroundings: Surroundings,
     pub(super) server: ServerSettings,
     pub(super) keeper: Keeper,
-    pub(super) resolver: Resolver,
     pub(super) watcher: Watcher,
     pub(super) log: Log,
     pub(super) outlet: Outlet<Message>,
@@ -148,7 +147,6 @@ impl Daemon {
             jails: Vec::new(),
             files: HashMap::new(),
             keeper: parts.keeper,
-            resolver: parts.resolver,
             watcher: parts.watcher,
             journal: None,
             journals: Vec::new(),
@@ -267,10 +265,9 @@ impl Daemon {
                 self.settle(outcome, Box::new(drop));
             }
             Message::Report(report) => Self::report(&report),
-            Message::Resolved((name, addresses)) => {
+            Message::Resolved(name, told) => {
                 let now = clock::now();
-                self.engine
-                    .resolved(&name, &addresses, now, &mut self.effects);
+                self.engine.resolved(&name, &told, now, &mut self.effects);
                 self.perform();
             }
             Message::Ignored {
@@ -318,6 +315,18 @@ impl Daemon {
         }
     }
 
+    /// Asks for a host name's addresses; never waits for them.
+    fn resolve(&self, name: &Arc<str>, ours: bool) {
+        let asker = match ours {
+            true => dns::Asker::Operator,
+            false => dns::Asker::Log,
+        };
+        let answers = self.outlet.clone();
+        dns::system().addresses(name, asker, move |name, told| {
+            answers.send(Message::Resolved(name.into(), told.clone()));
+        });
+    }
+
     fn perform_one(&mut self, jail: &Arc<str>, effect: Effect) {
         match effect {
             Effect::Enforce(ban) => self.act(jail, || Job::Ban(Arc::clone(&ban))),
@@ -346,7 +355,7 @@ impl Daemon {
                     jail: Arc::clone(jail),
                 });
             }
-            Effect::Resolve(name) => self.resolver.ask(&name),
+            Effect::Resolve { name, ours } => self.resolve(&name, ours),
             Effect::ReadIgnoreFile(path) => match read_file(&path) {
                 Ok(text) => self.engine.ignore_file(&path, &text),
                 Err(error) => log::emit(&Record::new(

@@ -30,8 +30,8 @@ pub enum Effect {
     Forget(FailId),
     /// Strike all of this jail's bans out of the database.
     ForgetAll,
-    /// Look a name up and answer with `Jail::resolved`.
-    Resolve(Arc<str>),
+    /// Look a name up and answer with `Jail::resolved`; one of `ignoreip` before those of log lines.
+    Resolve { name: Arc<str>, ours: bool },
     /// Read a file of `ignoreip` and answer with `Jail::ignore_file`.
     ReadIgnoreFile(PathBuf),
     /// Run `ignorecommand` for this ticket and answer with `Jail::ignore_answer`.
@@ -119,7 +119,7 @@ impl<'a> Turn<'a> {
             | Effect::Persist(_)
             | Effect::Forget(_)
             | Effect::ForgetAll
-            | Effect::Resolve(_)
+            | Effect::Resolve { .. }
             | Effect::ReadIgnoreFile(_)
             | Effect::RunIgnoreCommand { .. } => self.then.push(effect),
         }

@@ -12,9 +12,11 @@ use std::sync::Arc;
 
 pub use why::{Excuse, Excuses};
 
-use crate::model::{Datum, FailId, Failure, IgnoreCache, JailSettings, Network, Span, Time};
+use crate::model::{
+    Datum, FailId, Failure, IgnoreCache, JailSettings, NameAnswer, NameProblem, Network, Span, Time,
+};
 
-/// How long fail2ban trusts a resolved name.
+/// How long fail2ban trusts a resolved name; a record that ends sooner is asked for sooner.
 const NAME_AGE: Span = Span::from_secs(300);
 
 /// Whether a failure counts.
@@ -52,8 +54,8 @@ enum Entry {
 struct Name {
     text: Arc<str>,
     answer: Option<Vec<Network>>,
-    /// When it was asked last.
-    asked: Option<Time>,
+    /// When it is to be asked again.
+    due: Option<Time>,
 }
 
 /// The contents of a `file:` entry.
@@ -153,7 +155,7 @@ impl Ignore {
             Err(_) => self.entries.push(Entry::Name(Name {
                 text: word.into(),
                 answer: None,
-                asked: None,
+                due: None,
             })),
         }
         true
@@ -267,15 +269,16 @@ impl Ignore {
         }
     }
 
-    /// Names to look up now: never asked, or answered too long ago.
+    /// Names to look up now: never asked, or what was answered is good no longer.
     pub fn names_due(&mut self, now: Time) -> Vec<Arc<str>> {
         let mut due = Vec::new();
         for entry in &mut self.entries {
             if let Entry::Name(name) = entry
                 && is_dns_name(&name.text)
-                && name.asked.is_none_or(|asked| now - asked > NAME_AGE)
+                && name.due.is_none_or(|due| now >= due)
             {
-                name.asked = Some(now);
+                // Until the answer says how long it is good for.
+                name.due = Some(now + NAME_AGE);
                 due.push(Arc::clone(&name.text));
             }
         }
@@ -283,13 +286,18 @@ impl Ignore {
     }
 
     /// A name's addresses; true when it stands in this list.
-    pub fn resolved(&mut self, text: &str, addresses: &[Network]) -> bool {
+    pub fn resolved(&mut self, text: &str, told: &NameAnswer, now: Time) -> bool {
         let mut found = false;
         for entry in &mut self.entries {
             if let Entry::Name(name) = entry
                 && *name.text == *text
             {
-                name.answer = Some(addresses.to_vec());
+                name.due = Some(now + told.age);
+                // Where nobody answers, a name is most likely where it was.
+                if told.problem != Some(NameProblem::NoAnswer) || name.answer.is_none() {
+                    let hosts = told.addresses.iter().copied().map(Network::host);
+                    name.answer = Some(hosts.collect());
+                }
                 found = true;
             }
         }

@@ -84,7 +84,7 @@ impl Jail {
     /// name turns out to have.
     pub fn failure_by_name(&mut self, failure: Failure, turn: &mut Turn<'_>) {
         if let Some(name) = self.parked.wait_for_name(failure) {
-            turn.push(Effect::Resolve(name));
+            turn.push(Effect::Resolve { name, ours: false });
         }
     }
 
@@ -128,7 +128,7 @@ impl Jail {
 
     fn ask_names(&mut self, turn: &mut Turn<'_>) {
         for name in self.ignore.names_due(turn.now) {
-            turn.push(Effect::Resolve(name));
+            turn.push(Effect::Resolve { name, ours: true });
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod address;
 mod captured;
+mod name;
 mod record;
 mod settings;
 mod ticket;
@@ -11,6 +12,7 @@ mod time;
 
 pub use address::{AddressError, FailId, Family, Network};
 pub use captured::{Captured, Datum};
+pub use name::{NameAnswer, NameProblem};
 pub use record::{Level, Logger, Record};
 pub use settings::{
     ActionSettings, BanIncrement, FilterSettings, IgnoreCache, JailSettings, LogPath, MAIL_OPTION,

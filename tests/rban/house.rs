@@ -14,7 +14,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("jail", &["model", "filter"]),
     ("engine", &["model", "date", "filter", "jail"]),
     ("source", &["model"]),
-    ("mail", &["model"]),
+    ("dns", &["model"]),
+    ("mail", &["model", "dns"]),
     ("action", &["model", "mail"]),
     ("store", &["model"]),
     ("log", &["model"]),
@@ -22,7 +23,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "daemon",
         &[
             "model", "pattern", "date", "protocol", "config", "filter", "jail", "engine", "source",
-            "action", "store", "log",
+            "action", "store", "log", "dns",
         ],
     ),
     (

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use rban::jail::{Counting, Effect, History, Jail, Past, Turn};
 use rban::model::{
-    Ban, BanIncrement, BanTime, FailId, Failure, FilterSettings, IgnoreCache, JailSettings, Span,
-    Time, UseDns,
+    Ban, BanIncrement, BanTime, FailId, Failure, FilterSettings, IgnoreCache, JailSettings,
+    NameAnswer, NameProblem, Span, Time, UseDns,
 };
 
 const MIDNIGHT: i64 = 1_795_305_600;
@@ -153,7 +153,13 @@ fn act(jail: &mut Jail, event: &[&str], turn: &mut Turn<'_>) {
         ),
         ["resolved", name, ref addresses @ ..] => {
             let addresses: Vec<IpAddr> = addresses.iter().map(|a| a.parse().expect(a)).collect();
-            jail.resolved(name, &addresses, turn);
+            let told = NameAnswer {
+                problem: addresses.is_empty().then_some(NameProblem::NoSuchName),
+                addresses,
+                age: Span::from_secs(300),
+                remembered: false,
+            };
+            jail.resolved(name, &told, turn);
         }
         ["file", path, ref text @ ..] => jail.ignore_file(Path::new(path), &text.join(" ")),
         ["answer", token, answer] => {
@@ -206,7 +212,8 @@ fn shown(effect: &Effect) -> String {
         Effect::Persist(it) => format!("persist {}", ban(it)),
         Effect::Forget(id) => format!("forget {id}"),
         Effect::ForgetAll => "forget all".to_owned(),
-        Effect::Resolve(name) => format!("resolve {name}"),
+        Effect::Resolve { name, ours: false } => format!("resolve {name}"),
+        Effect::Resolve { name, ours: true } => format!("resolve {name}, which is ours"),
         Effect::ReadIgnoreFile(path) => format!("read {}", path.display()),
         Effect::RunIgnoreCommand {
             token,
@@ -585,7 +592,7 @@ fn an_ignored_name_holds_failures_back_until_it_is_known() {
         "
 10:00:00 start
     read /etc/friends
-    resolve home.example.com
+    resolve home.example.com, which is ours
 10:00:00 restore 192.0.2.6 09:55:00 600 1
     enforce 192.0.2.6 for 600, ban 2, 3 failures restored
     actions NOTICE: [sshd] Restore Ban 192.0.2.6
@@ -604,7 +611,7 @@ fn an_ignored_name_holds_failures_back_until_it_is_known() {
     persist 192.0.2.5 for 600, ban 1, 1 failures
     filter INFO: [sshd] Ignore 192.0.2.6 by dns
 10:06:00 fails 192.0.2.6
-    resolve home.example.com
+    resolve home.example.com, which is ours
     filter INFO: [sshd] Ignore 192.0.2.6 by dns
 ",
     );
@@ -666,7 +673,7 @@ fn a_reload_keeps_failures_bans_and_what_names_came_to() {
         "
 10:00:00 start
     read /etc/friends
-    resolve home.example.com
+    resolve home.example.com, which is ours
 10:00:00 file /etc/friends 192.0.2.9
 10:00:00 resolved home.example.com 192.0.2.8
 10:00:00 ban 192.0.2.5

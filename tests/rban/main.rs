@@ -8,6 +8,7 @@ mod config_stream;
 mod control;
 mod date;
 mod date_reference;
+mod dns;
 mod drivers;
 mod filter;
 mod firewall;

@@ -54,14 +54,29 @@ fn a_name_makes_the_answer_wait_until_it_is_resolved() {
     assert_eq!(judge(&mut ignore, "192.0.2.1"), Opinion::AskName);
     assert_eq!(ignore.names_due(NOW), ["host.example.com".into()]);
     assert!(ignore.names_due(NOW).is_empty());
-    assert!(ignore.resolved("host.example.com", &["192.0.2.1".parse().unwrap()]));
-    assert!(!ignore.resolved("other.example.com", &[]));
+    let told = |addresses: &[&str], problem, age| NameAnswer {
+        addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
+        problem,
+        age: Span::from_secs(age),
+        remembered: false,
+    };
+    let found = told(&["192.0.2.1"], None, 60);
+    assert!(ignore.resolved("host.example.com", &found, NOW));
+    assert!(!ignore.resolved("other.example.com", &found, NOW));
     assert_eq!(judge(&mut ignore, "192.0.2.1"), by("dns"));
     assert_eq!(judge(&mut ignore, "192.0.2.2"), Opinion::Counts);
-    let later = NOW + NAME_AGE + Span::from_micros(1);
+    assert!(ignore.names_due(NOW + Span::from_secs(59)).is_empty());
+    let later = NOW + Span::from_secs(60);
     assert_eq!(ignore.names_due(later).len(), 1);
-    // The old answer holds until the new one is there.
+    // The old answer holds until the new one is there, and where there is none.
     assert_eq!(judge(&mut ignore, "192.0.2.1"), by("dns"));
+    let silence = told(&[], Some(NameProblem::NoAnswer), 30);
+    assert!(ignore.resolved("host.example.com", &silence, later));
+    assert_eq!(judge(&mut ignore, "192.0.2.1"), by("dns"));
+    assert_eq!(ignore.names_due(later + Span::from_secs(30)).len(), 1);
+    let gone = told(&[], Some(NameProblem::NoSuchName), 60);
+    assert!(ignore.resolved("host.example.com", &gone, later));
+    assert_eq!(judge(&mut ignore, "192.0.2.1"), Opinion::Counts);
 }
 
 #[test]

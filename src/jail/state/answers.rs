@@ -1,13 +1,12 @@
 //! What comes back to a jail from outside: bans out of the database, addresses of names, files, and
 //! what `ignorecommand` said.
 
-use std::net::IpAddr;
 use std::path::Path;
 
 use super::Jail;
 use crate::jail::effect::Turn;
 use crate::jail::ignore::Opinion;
-use crate::model::{Ban, BanTime, FailId, Failure, Level, Logger, Network, UseDns};
+use crate::model::{Ban, BanTime, FailId, Failure, Level, Logger, NameAnswer, Network, UseDns};
 
 impl Jail {
     /// A ban read back from the database (`restored`, with the bantime it had): in force again with
@@ -48,10 +47,11 @@ impl Jail {
         }
     }
 
-    /// A name's addresses, none when it has none.
-    pub fn resolved(&mut self, name: &str, addresses: &[IpAddr], turn: &mut Turn<'_>) {
-        let networks: Vec<Network> = addresses.iter().copied().map(Network::host).collect();
-        if self.ignore.resolved(name, &networks) {
+    /// A name's addresses, or why there are none; true when that has been said now.
+    pub fn resolved(&mut self, name: &str, told: &NameAnswer, turn: &mut Turn<'_>) -> bool {
+        let networks: Vec<Network> = told.addresses.iter().copied().map(Network::host).collect();
+        let ours = self.ignore.resolved(name, told, turn.now);
+        if ours {
             for network in &networks {
                 self.release_ignored(&FailId::Net(*network), turn);
             }
@@ -60,15 +60,18 @@ impl Jail {
             }
         }
         let failures = self.parked.named(name);
-        if failures.is_empty() {
-            return;
+        if let Some(problem) = told.problem {
+            // fail2ban says it when it asks, not when it remembers.
+            let says = !told.remembered && (ours || !failures.is_empty());
+            if says {
+                let message =
+                    format!("Unable to find a corresponding IP address for {name}: {problem}");
+                turn.log(Level::Warning, Logger::IpDns, message);
+            }
+            return says;
         }
-        if networks.is_empty() {
-            let message = format!(
-                "Unable to find a corresponding IP address for {name}: \
-                 [Errno -2] Name or service not known"
-            );
-            return turn.log(Level::Warning, Logger::IpDns, message);
+        if failures.is_empty() {
+            return false;
         }
         if self.usedns == UseDns::Warn {
             let shown: Vec<String> = networks.iter().map(|ip| format!("'{ip}'")).collect();
@@ -90,6 +93,7 @@ impl Jail {
                 );
             }
         }
+        false
     }
 
     /// A restored ban turns out to be of an ignored ID, now that its name is resolved.
