@@ -26,6 +26,11 @@ pub fn nftables_answers() -> bool {
     nftables::answers()
 }
 
+/// Whether the kernel's ipset answers us.
+pub fn ipset_answers() -> bool {
+    netlink::ipset_answers()
+}
+
 /// One thing to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operation {
@@ -65,6 +70,8 @@ pub enum Change {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Done,
+    /// Was to go out of a set whose elements expire, and is not in it: it expired before.
+    Expired,
     /// Refused, with the reason.
     Failed(String),
     /// Beyond this driver, which has changed nothing; the shell knows.

@@ -265,7 +265,7 @@ impl Enforcement {
 
     fn run_one(&mut self, operation: Operation) -> Result<(), String> {
         match self.apply(&[operation]).into_iter().next() {
-            Some(Outcome::Done) | None => Ok(()),
+            Some(Outcome::Done | Outcome::Expired) | None => Ok(()),
             Some(Outcome::Failed(reason) | Outcome::Declined(reason)) => Err(reason),
         }
     }

@@ -54,7 +54,7 @@ pub fn firewall(path: Option<&str>) -> Firewall {
     };
     if installed("nft") && crate::action::driver::nftables_answers() {
         Firewall::Nftables
-    } else if installed("ipset") {
+    } else if installed("ipset") && crate::action::driver::ipset_answers() {
         Firewall::Ipset
     } else {
         Firewall::Iptables

@@ -18,7 +18,7 @@ use crate::support::{Room, has};
 fn carry_out(room: &Room, batch: Vec<Operation>) -> Vec<Option<bool>> {
     let worked = |outcome| match outcome {
         Outcome::Done => Some(true),
-        Outcome::Failed(_) => Some(false),
+        Outcome::Failed(_) | Outcome::Expired => Some(false),
         Outcome::Declined(_) => None,
     };
     let (outcomes, _) = carry_out_aloud(room, batch);

@@ -39,5 +39,6 @@ mod stock;
 mod store;
 mod support;
 mod table;
+mod trouble;
 mod vendor;
 mod why;

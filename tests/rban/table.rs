@@ -13,11 +13,16 @@ use crate::packets::{Attacker, BYSTANDER, GUILTY, PORT, resurrection, siege};
 use crate::support::{Room, has, in_namespace, said};
 
 /// The shipped action with these options, as a jail called `lab` has it.
-fn table(options: &str) -> ActionSettings {
+pub(crate) fn table(options: &str) -> ActionSettings {
+    shipped(&format!("rban[name=lab{options}]"))
+}
+
+/// Any action of ours, with its options in brackets.
+pub(crate) fn shipped(action: &str) -> ActionSettings {
     let dir = tempfile::tempdir().expect("a folder");
     let vendor = concat!(env!("CARGO_MANIFEST_DIR"), "/config");
     let jail = format!(
-        "[lab]\nenabled = true\nfilter = sshd\nlogpath = /etc/hostname\naction = rban[name=lab{options}]\n"
+        "[lab]\nenabled = true\nfilter = sshd\nlogpath = /etc/hostname\naction = {action}\n"
     );
     std::fs::write(dir.path().join("jail.local"), jail).expect("written");
     let facts = Facts {

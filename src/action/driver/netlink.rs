@@ -240,6 +240,28 @@ pub(super) fn forget_connections(network: &Network) -> io::Result<()> {
     Ok(())
 }
 
+// <linux/netfilter/ipset/ip_set.h>
+const SETS: u16 = 6;
+const ASK_PROTOCOL: u16 = 1;
+const PROTOCOL: u16 = 1;
+/// The oldest that `ipset` still speaks; the kernel answers with its own.
+const OLD_PROTOCOL: u8 = 6;
+
+/// Whether the kernel has ipset, and lets us use it.
+pub(super) fn ipset_answers() -> bool {
+    let ask = || {
+        let mut socket = Socket::open()?;
+        let sequence = socket.sequences(1);
+        let mut writer = Writer::default();
+        writer.header(SETS << 8 | ASK_PROTOCOL, REQUEST | ACK, sequence);
+        writer.bytes.extend([AddressFamily::Inet as u8, 0, 0, 0]);
+        writer.attribute(PROTOCOL, &[OLD_PROTOCOL]);
+        writer.close();
+        io::Result::Ok(socket.commit(&writer)?.is_empty())
+    };
+    ask().unwrap_or(false)
+}
+
 /// The ports of our own sockets, by which the kernel says whose doing a change was.
 static OURS: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 

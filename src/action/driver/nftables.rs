@@ -31,6 +31,7 @@ const SET_USERDATA: u16 = 13;
 const FLAG_CONSTANT: u32 = 0x2;
 const FLAG_INTERVAL: u32 = 0x4;
 const FLAG_MAP: u32 = 0x8;
+const FLAG_TIMEOUT: u32 = 0x10;
 const FLAG_CONCAT: u32 = 0x80;
 // nft's own note in a set's userdata: it joins intervals that touch.
 const USERDATA_MERGE: u8 = 2;
@@ -294,9 +295,16 @@ impl Nftables {
         }
         for (sequence, errno) in &refused {
             let at = place(*sequence) - 1;
-            if let Some(outcome) = outcomes.get_mut(at) {
-                outcome.get_or_insert_with(|| failure(*errno));
-            }
+            let Some(outcome) = outcomes.get_mut(at) else {
+                continue;
+            };
+            let set = sets.get(&elements[at].set());
+            let expires = matches!(set, Some(Ok(kind)) if kind.flags & FLAG_TIMEOUT != 0);
+            let gone = *errno == Errno::ENOENT && elements[at].change == Change::Delete;
+            outcome.get_or_insert_with(|| match expires && gone {
+                true => Outcome::Expired,
+                false => failure(*errno),
+            });
         }
         if refused.is_empty() {
             settle(outcomes, &Outcome::Done);
@@ -335,7 +343,7 @@ pub(super) fn answers() -> bool {
 }
 
 fn generation(socket: &mut Socket) -> Result<u32, Errno> {
-    socket.ask(
+    let answer = socket.ask(
         Message::GetGeneration,
         0,
         |_| {},
@@ -344,7 +352,12 @@ fn generation(socket: &mut Socket) -> Result<u32, Errno> {
             id.and_then(|(_, value)| value.first_chunk())
                 .map_or(0, |v| u32::from_be_bytes(*v))
         },
-    )
+    );
+    // There is nothing in the question to be invalid: netfilter does not know nf_tables.
+    answer.map_err(|errno| match errno {
+        Errno::EINVAL => Errno::EOPNOTSUPP,
+        errno => errno,
+    })
 }
 
 fn set_kind(socket: &mut Socket, element: &Element) -> Result<SetKind, Errno> {

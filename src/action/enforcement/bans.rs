@@ -198,7 +198,7 @@ impl Enforcement {
         let mut shut_out = Vec::new();
         for (step, outcome) in batch.steps.into_iter().zip(outcomes) {
             match outcome {
-                Outcome::Done => {
+                Outcome::Done | Outcome::Expired => {
                     self.done(&step);
                     shut_out.extend(self.connected(&step));
                 }
@@ -313,7 +313,7 @@ impl Enforcement {
         let operation = self.operation(step, false).map_err(|e| e.to_string())?;
         let outcomes = operation.map(|operation| self.apply(&[operation]));
         match outcomes.and_then(|outcomes| outcomes.into_iter().next()) {
-            Some(Outcome::Done) | None => Ok(()),
+            Some(Outcome::Done | Outcome::Expired) | None => Ok(()),
             Some(Outcome::Failed(reason) | Outcome::Declined(reason)) => Err(reason),
         }
     }
