@@ -567,3 +567,71 @@ fn one_bad_element_amid_a_thousand_costs_only_itself() {
         });
     }
 }
+
+/// Processor time of this process's thread of that name, in microseconds.
+fn thread_time(name: &str) -> u64 {
+    let tasks = fs::read_dir("/proc/self/task").expect("threads");
+    let of_name = tasks.filter_map(|task| {
+        let task = task.ok()?.path();
+        let comm = fs::read_to_string(task.join("comm")).ok()?;
+        (comm.trim() == name).then(|| fs::read_to_string(task.join("schedstat")).ok())?
+    });
+    let first = |text: String| text.split(' ').next()?.parse::<u64>().ok();
+    of_name.filter_map(first).sum::<u64>() / 1_000
+}
+
+/// So many are in the set before the ones that are timed; a million was tried by hand, see
+/// docs/performance.md.
+const CROWD: u32 = 100_000;
+
+#[test]
+fn a_ban_costs_no_more_beside_a_hundred_thousand() {
+    if !has(&["nft"]) {
+        return;
+    }
+    // In a set of intervals the kernel itself walks all of it at each commit, whoever asks.
+    for (at, flags) in ["", "flags timeout;"].into_iter().enumerate() {
+        in_namespace(|| {
+            let start = format!(
+                "nft 'add table inet lab; add set inet lab four {{ type ipv4_addr; {flags} }}'"
+            );
+            let mut settings = settings(&[
+                ("actionstart", &start),
+                ("actionban", "nft add element inet lab four \\{ <ip> \\}"),
+                (
+                    "actionunban",
+                    "nft delete element inet lab four \\{ <ip> \\}",
+                ),
+            ]);
+            settings.name = format!("crowd{at}");
+            let lab = Lab::new(settings, true);
+            let twenty = || {
+                let before = thread_time(&format!("crowd{at}"));
+                for n in 1..=20 {
+                    lab.ban(&format!("192.0.2.{n}"));
+                }
+                for n in 1..=20 {
+                    lab.unban(&format!("192.0.2.{n}"));
+                }
+                thread_time(&format!("crowd{at}")) - before
+            };
+            twenty();
+            let alone = twenty();
+            let crowd = (0..CROWD).map(|n| Ipv4Addr::from_bits(0x0a00_0000 + 2 * n).to_string());
+            let crowd = crowd.collect::<Vec<_>>().join(", ");
+            let folder = tempfile::tempdir().expect("a folder");
+            let file = folder.path().join("crowd.nft");
+            fs::write(&file, format!("add element inet lab four {{ {crowd} }}\n"))
+                .expect("written");
+            said(&format!("nft -f {}", file.display()));
+            let together = twenty();
+            eprintln!("{flags:20} 40 changes: {alone} µs alone, {together} µs beside {CROWD}");
+            // A list of the set would be thousands of times as much: 0.1 s for each.
+            assert!(
+                together < 20 * alone.max(1_000),
+                "{flags}: {alone} and {together} µs"
+            );
+            lab.assert_quiet();
+        });
+    }
+}
