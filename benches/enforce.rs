@@ -58,6 +58,7 @@ fn worker(set: &str, drivers: Drivers) -> Worker {
         path: DEFAULT_PATH.into(),
         facts: Arc::new(Jail),
         drivers,
+        left: false,
     };
     let worker = Worker::spawn(spec, Arc::new(|_| ())).expect("no Python action");
     worker.send(Job::Start);

@@ -16,6 +16,7 @@ pub mod memory;
 pub(super) mod netlink;
 mod nftables;
 mod shell;
+pub(super) mod standing;
 
 pub use ipset::Entry;
 pub use iptables::Rule;

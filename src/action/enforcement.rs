@@ -22,10 +22,12 @@ use crate::model::{ActionSettings, Ban, Captured, FailId, Level, Logger, Network
 
 mod bans;
 mod disturbed;
+mod inherited;
 mod letters;
 mod repair;
 
 pub(super) use bans::Step;
+use inherited::Inherited;
 
 /// The action and all it remembers.
 pub(super) struct Enforcement {
@@ -40,6 +42,10 @@ pub(super) struct Enforcement {
     held: HashSet<Held>,
     /// Nothing was banned since the last flush.
     flushed: bool,
+    /// What was there before us, and is not yet ours.
+    inherited: Inherited,
+    /// Families where that has been looked for.
+    looked: Vec<Scope>,
 }
 
 /// A ban, found by its ID.
@@ -97,6 +103,8 @@ impl Enforcement {
             families: Families::default(),
             held: HashSet::new(),
             flushed: false,
+            inherited: Inherited::default(),
+            looked: Vec::new(),
         }
     }
 
@@ -208,6 +216,7 @@ impl Enforcement {
                 continue;
             }
             self.families.start(scope, &command);
+            self.inherit(scope);
         }
         result
     }

@@ -115,11 +115,19 @@ impl Abort {
 ///
 /// # Errors
 /// When it cannot be started at all.
+pub(super) fn run(run: &Run<'_>, abort: &Abort) -> io::Result<Finished> {
+    run_keeping(run, abort, KEPT)
+}
+
+/// The same, with more of each output kept.
+///
+/// # Errors
+/// When it cannot be started at all.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place that starts an action's programs"
 )]
-pub(super) fn run(run: &Run<'_>, abort: &Abort) -> io::Result<Finished> {
+pub(super) fn run_keeping(run: &Run<'_>, abort: &Abort, most: usize) -> io::Result<Finished> {
     let input = if run.input.is_empty() {
         Stdio::null()
     } else {
@@ -134,7 +142,7 @@ pub(super) fn run(run: &Run<'_>, abort: &Abort) -> io::Result<Finished> {
         .process_group(0)
         .spawn()?;
     let group = Group::new(&child);
-    let watched = Watched::new(&mut child, run.input, group);
+    let watched = Watched::new(&mut child, run.input, group).map(|watched| watched.keeping(most));
     match watched {
         Ok(watched) => watched.finish(child, run.limit, abort),
         Err(error) => {
@@ -198,6 +206,11 @@ impl<'a> Watched<'a> {
             input,
             unsent,
         })
+    }
+
+    fn keeping(mut self, most: usize) -> Self {
+        (self.output.most, self.errors.most) = (most, KEPT);
+        self
     }
 
     fn finish(mut self, mut child: Child, limit: Duration, abort: &Abort) -> io::Result<Finished> {
@@ -326,6 +339,8 @@ fn wait_aside(child: Pid) -> io::Result<(PipeReader, Arc<AtomicBool>)> {
 struct Drain<R> {
     pipe: Option<R>,
     kept: Kept,
+    /// So many bytes are kept.
+    most: usize,
 }
 
 impl<R: Read + AsFd> Drain<R> {
@@ -336,6 +351,7 @@ impl<R: Read + AsFd> Drain<R> {
         Ok(Self {
             pipe,
             kept: Kept::default(),
+            most: KEPT,
         })
     }
 
@@ -359,7 +375,7 @@ impl<R: Read + AsFd> Drain<R> {
     }
 
     fn keep(&mut self, bytes: &[u8]) {
-        let room = KEPT - self.kept.bytes.len();
+        let room = self.most - self.kept.bytes.len();
         let (kept, dropped) = bytes.split_at(bytes.len().min(room));
         self.kept.bytes.extend_from_slice(kept);
         self.kept.dropped += dropped.len() as u64;

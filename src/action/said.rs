@@ -41,6 +41,27 @@ pub(super) fn quietly(run: &Run<'_>, shown: &str, bench: &mut Bench<'_>) -> bool
     self::run(run, shown, &mut bench).is_done()
 }
 
+/// What a program prints, if it ends well and prints no more than `most` bytes; else the log has
+/// what happened, for debugging.
+pub(super) fn output(run: &Run<'_>, most: usize, bench: &mut Bench<'_>) -> Option<String> {
+    let shown = || format!("{} {}", run.program, run.arguments.join(" "));
+    match process::run_keeping(run, bench.abort, most) {
+        Ok(finished) if finished.end == End::Exited(0) && finished.output.dropped == 0 => {
+            Some(text(&finished.output).into_owned())
+        }
+        Ok(finished) => {
+            let message = format!("{} -- no list: {:?}", shown(), finished.end);
+            log(bench, Level::Debug, message);
+            None
+        }
+        Err(error) => {
+            let message = format!("{} -- no list: {error}", shown());
+            log(bench, Level::Debug, message);
+            None
+        }
+    }
+}
+
 fn reason(program: &str, error: &io::Error) -> String {
     if error.kind() == io::ErrorKind::NotFound {
         format!("{program}: not found; install it, or see that it is in PATH")

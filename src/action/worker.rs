@@ -52,6 +52,8 @@ pub struct ActionSpec {
     pub path: Arc<str>,
     pub facts: Arc<dyn Facts>,
     pub drivers: Drivers,
+    /// A server before may have left bans in the firewall.
+    pub left: bool,
 }
 
 impl fmt::Debug for ActionSpec {
@@ -71,6 +73,8 @@ pub enum Job {
     Prolong(Arc<Ban>),
     /// Everything is still in place? If not, repair and restore all bans. Rarely: it costs a script.
     Check,
+    /// All bans that are due are back. What else a server before left goes, once nothing waits.
+    Reconcile,
     /// Others have changed the firewall: what is ours in it is put back.
     Disturbed(Arc<Disturbance>),
     /// All bans of the jail end.
@@ -130,6 +134,8 @@ struct State {
     settings: ActionSettings,
     /// Jobs are being done right now.
     busy: bool,
+    /// To be done when nothing else waits.
+    reconcile: bool,
     /// Bans refused since there was last room.
     refused: u64,
     abort: Option<Arc<Abort>>,
@@ -139,7 +145,7 @@ struct State {
 
 impl State {
     fn waiting(&self) -> usize {
-        self.jobs.len() + self.restored.len()
+        self.jobs.len() + self.restored.len() + usize::from(self.reconcile)
     }
 
     /// Puts a job where it belongs. What is said of one ban stays in order, whichever line the ban
@@ -155,6 +161,10 @@ impl State {
             }
             // All of them end, as each is told behind this.
             Job::Flush => self.jobs.extend(self.restored.drain(..).map(Job::Ban)),
+            Job::Reconcile => {
+                self.reconcile = true;
+                return;
+            }
             Job::Ban(_)
             | Job::Unban(_)
             | Job::Prolong(_)
@@ -216,6 +226,7 @@ impl Worker {
                 restored: VecDeque::new(),
                 settings: spec.settings.clone(),
                 busy: false,
+                reconcile: false,
                 refused: 0,
                 abort: None,
                 orphaned: false,
@@ -276,6 +287,10 @@ impl Worker {
                 true
             }
             Job::Flush => true,
+            Job::Reconcile => match &state.phase {
+                Phase::Waiting(spec) => !spec.left,
+                Phase::Running | Phase::Ended => false,
+            },
             Job::Stop => {
                 state.phase = Phase::Ended;
                 self.shared.voice.say(Event::Stopped);
@@ -373,6 +388,7 @@ impl Worker {
         let mut state = self.shared.state();
         state.jobs.retain(|job| matches!(job, Job::Stop));
         state.restored.clear();
+        state.reconcile = false;
         state.sent.clear();
         if let Some(abort) = &state.abort {
             abort.abort();
@@ -434,6 +450,7 @@ fn finish(shared: &Shared, broken: bool) {
     state.busy = false;
     state.jobs.clear();
     state.restored.clear();
+    state.reconcile = false;
     state.sent.clear();
     drop(state);
     shared.changed.notify_all();
@@ -452,6 +469,7 @@ fn perform(enforcement: &mut Enforcement, job: Job) -> bool {
         Job::Start => enforcement.start(),
         Job::Check => enforcement.check(),
         Job::Disturbed(disturbance) => enforcement.disturbed(&disturbance),
+        Job::Reconcile => enforcement.reconcile(),
         Job::Flush => enforcement.flush(false),
         Job::Reload(settings) => enforcement.reload(*settings),
         Job::Stop => {
@@ -484,6 +502,9 @@ fn take(shared: &Shared) -> (Vec<Job>, Vec<Time>) {
     let count = state.jobs.len().min(TOGETHER);
     if count == 0 {
         let count = state.restored.len().min(RESTORED);
+        if count == 0 && std::mem::take(&mut state.reconcile) {
+            return (vec![Job::Reconcile], Vec::new());
+        }
         let restored = state.restored.drain(..count).map(Job::Ban);
         return (restored.collect(), Vec::new());
     }

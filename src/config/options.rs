@@ -59,6 +59,7 @@ pub(super) const SERVER: &[Known] = &[
     known("pidfile", Kind::Text, Some("/run/fail2ban/fail2ban.pid")),
     // rban's own.
     known("native", Kind::Bool, Some("true")),
+    known("keep_on_stop", Kind::Bool, Some("false")),
     known("ignoresshclient", Kind::Bool, Some("true")),
     known("socketgroup", Kind::Text, None),
     known("socketmode", Kind::Text, None),

@@ -63,6 +63,7 @@ impl ServerRead {
             }),
             dbmaxmatches: reader.matches(),
             native: truth(&reader.text("native")),
+            keep_on_stop: truth(&reader.text("keep_on_stop")),
             ignoresshclient: truth(&reader.text("ignoresshclient")),
             metrics: Some(reader.text("metrics")).filter(|place| !place.is_empty()),
         };

@@ -177,6 +177,7 @@ impl Daemon {
             .iter()
             .filter_map(|action| self.spawn_action(&name, action.clone(), &numbers))
             .collect();
+        self.left.taken(&name);
         let subscriber = Subscriber(self.next_subscriber);
         self.next_subscriber += 1;
         self.jails.push(Running {
@@ -270,6 +271,7 @@ impl Daemon {
             path: Arc::clone(&self.surroundings.path),
             facts: Arc::clone(numbers) as Arc<dyn crate::action::Facts>,
             drivers: crate::action::Drivers::default(),
+            left: self.left.of(jail),
         };
         // What an action has to say goes to the log at once: at the end nobody takes messages.
         let sink = Arc::new(move |report: Report| match report.event {

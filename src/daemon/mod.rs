@@ -53,6 +53,7 @@ use inbox::Inbox;
 use jails::{say, say_complaint};
 use keeper::Keeper;
 use pidfile::PidFile;
+use restore::Left;
 use shared::Surroundings;
 use socket::Server;
 use state::{Daemon, Message, Parts};
@@ -174,6 +175,8 @@ pub fn run(start: Start) -> Result<(), StartError> {
 
     let (outlet, inbox) = Inbox::new();
     let store = open_store(&settings);
+    // A database that cannot tell has been reported, or will be.
+    let left = Left::new(store.jails().unwrap_or_default());
     let news = outlet.clone();
     let keeper = Keeper::start(store, move |told| news.send(Message::News(told)))?;
     keeper.write(Write::AllJailsOff);
@@ -203,6 +206,7 @@ pub fn run(start: Start) -> Result<(), StartError> {
         log: log.clone(),
         outlet,
         fed: start.fed,
+        left,
         notifier: Notifier::new(
             start.notify_socket.as_deref(),
             start.watchdog_usec.as_deref(),
@@ -325,7 +329,7 @@ fn shut_down(mut daemon: Daemon, inbox: &Inbox<Message>, server: Server) {
         "Observer stopped, 0 events remaining.",
     );
     daemon.write_positions();
-    if daemon.leaving {
+    if daemon.leaving || daemon.server.keep_on_stop {
         // The bans are in the database and due: whoever starts next takes the rules over.
         let message = "Leaving all jails' bans in place for the next start";
         say(Level::Info, Logger::Server, message);

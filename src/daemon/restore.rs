@@ -4,12 +4,14 @@
 //! So no more than a piece or two is ever in memory twice, and nobody waits for all of them. When
 //! actions fall behind, the next piece waits for them a little.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::clock;
 use super::inbox::{Inbox, Waited};
 use super::jails::say;
 use super::state::{Daemon, Message};
+use crate::action::Job;
 use crate::model::{Ban, FailId, Level, Logger, Span, Time};
 use crate::store::{Piece, StoreError, Wanted, Write};
 
@@ -50,6 +52,31 @@ pub(super) struct Restored {
     bans: Vec<Ban>,
     /// The address to go on after; `None` at the end.
     last: Result<Option<String>, StoreError>,
+}
+
+/// Jails whose last server may have left its bans in the firewall: it did not stop them.
+#[derive(Debug)]
+pub(super) struct Left {
+    /// Jails that were stopped, or that this server has started.
+    stopped: HashSet<Box<str>>,
+}
+
+impl Left {
+    /// By what the database says: each jail, and whether it was running at last.
+    pub(super) fn new(jails: Vec<(String, bool)>) -> Self {
+        let stopped = jails.into_iter().filter(|(_, runs)| !runs);
+        Self {
+            stopped: stopped.map(|(name, _)| name.into()).collect(),
+        }
+    }
+
+    pub(super) fn of(&self, jail: &str) -> bool {
+        !self.stopped.contains(jail)
+    }
+
+    pub(super) fn taken(&mut self, jail: &str) {
+        self.stopped.insert(jail.into());
+    }
 }
 
 impl Daemon {
@@ -134,6 +161,7 @@ impl Daemon {
         };
         self.restoring[place].pieces += 1;
         self.leave_forgotten_out(place, &mut bans);
+        let whole = matches!(last, Ok(None));
         match last {
             Ok(Some(after)) => {
                 self.restoring[place].held = Some((after, 0, clock::now()));
@@ -152,6 +180,9 @@ impl Daemon {
                 jail.restore(ban, turn);
             }
         });
+        if whole {
+            self.act_all(&jail, || Job::Reconcile);
+        }
     }
 
     /// Whom somebody unbanned meanwhile stays unbanned, in the database too.

@@ -21,7 +21,7 @@ use super::journals::JournalReader;
 use super::keeper::{Keeper, News};
 use super::logs::Followed;
 use super::metrics::Endpoint;
-use super::restore::{Restored, Restoring};
+use super::restore::{Left, Restored, Restoring};
 use super::shared::Surroundings;
 use super::signals::Asked;
 use super::systemd::Notifier;
@@ -104,6 +104,8 @@ pub(super) struct Daemon {
     pub(super) next_subscriber: u32,
     /// Jails whose bans are coming back.
     pub(super) restoring: Vec<Restoring>,
+    /// Jails whose bans may stand in the firewall already.
+    pub(super) left: Left,
     /// Answers Prometheus, where it is asked to.
     pub(super) endpoint: Option<Endpoint>,
     pub(super) stopping: bool,
@@ -126,6 +128,7 @@ pub(super) struct Parts {
     pub(super) outlet: Outlet<Message>,
     pub(super) notifier: Notifier,
     pub(super) fed: bool,
+    pub(super) left: Left,
 }
 
 impl Daemon {
@@ -161,6 +164,7 @@ impl Daemon {
             positions_written: clock::now(),
             next_subscriber: 0,
             restoring: Vec::new(),
+            left: parts.left,
             endpoint: None,
             stopping: false,
             endings: Endings::default(),

@@ -54,6 +54,8 @@ pub struct ServerSettings {
     pub dbmaxmatches: usize,
     /// Carry recognised one-command bans out natively (`native = off` says shell).
     pub native: bool,
+    /// The server's end leaves bans in the firewall, for its next start to take over.
+    pub keep_on_stop: bool,
     /// A ban by hand of whoever logged in to give it is refused, unless forced.
     pub ignoresshclient: bool,
     /// Where Prometheus asks: an address and port, or the path of a socket; `None`: nowhere.

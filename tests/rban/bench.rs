@@ -38,7 +38,16 @@ impl Lab {
         Self::build(settings, true, path)
     }
 
+    /// One that follows another, which has left what it made.
+    pub(crate) fn following(settings: ActionSettings, native: bool) -> Self {
+        Self::build_following(settings, native, DEFAULT_PATH, true)
+    }
+
     fn build(settings: ActionSettings, native: bool, path: &str) -> Self {
+        Self::build_following(settings, native, path, false)
+    }
+
+    fn build_following(settings: ActionSettings, native: bool, path: &str, left: bool) -> Self {
         let reports = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&reports);
         let spec = ActionSpec {
@@ -49,6 +58,7 @@ impl Lab {
             path: path.into(),
             facts: Arc::new(Jail),
             drivers: Drivers::default(),
+            left,
         };
         let sink = Arc::new(move |report| sink.lock().expect("no panic").push(report));
         let worker = Worker::spawn(spec, sink).expect("no Python action");

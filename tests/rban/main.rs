@@ -16,6 +16,7 @@ mod fuzz;
 mod house;
 mod jail;
 mod journal;
+mod kept;
 mod lab;
 mod life;
 mod log;

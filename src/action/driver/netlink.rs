@@ -21,6 +21,7 @@ use crate::model::Network;
 // <linux/netlink.h>
 const REQUEST: u16 = 0x01;
 const ACK: u16 = 0x04;
+const DUMP: u16 = 0x300;
 const CREATE: u16 = 0x400;
 const ERROR: u16 = 0x02;
 const NESTED: u16 = 0x8000;
@@ -380,6 +381,29 @@ impl Socket {
             (Answer::Data(data), Some(read)) => result = Ok(read(Attributes(data))),
             (Answer::Status(_, Err(errno)), _) => result = Err(errno),
             (Answer::Data(_) | Answer::Status(_, Ok(())), _) => {}
+        })?;
+        result
+    }
+
+    /// Lists a set's elements: gives the attributes of each message to `read`.
+    pub(super) fn list_elements(
+        &mut self,
+        family: u8,
+        body: impl FnOnce(&mut Writer),
+        mut read: impl FnMut(Attributes<'_>),
+    ) -> Result<(), Errno> {
+        let sequence = self.sequences(1);
+        let mut writer = Writer::default();
+        let kind = SUBSYSTEM << 8 | Message::GetElement as u16;
+        writer.header(kind, REQUEST | DUMP, sequence);
+        writer.bytes.extend([family, 0, 0, 0]);
+        body(&mut writer);
+        writer.close();
+        self.send(&writer)?;
+        let mut result = Ok(());
+        self.receive(|answer| match answer {
+            Answer::Data(data) => read(Attributes(data)),
+            Answer::Status(_, status) => result = status,
         })?;
         result
     }

@@ -24,13 +24,22 @@ impl Step {
         Self { command, ban }
     }
 
+    pub(super) fn network(&self) -> Option<&Network> {
+        self.ban.network()
+    }
+
+    /// Whether it puts somebody in.
+    pub(super) fn bans(&self) -> bool {
+        matches!(self.command, Command::Ban | Command::Reban)
+    }
+
     /// Whom it is enforced against: sessions of one address share it.
     fn target(&self) -> FailId {
         let network = self.ban.network();
         network.map_or_else(|| self.ban.id.clone(), |network| FailId::Net(*network))
     }
 
-    fn scope(&self) -> Scope {
+    pub(super) fn scope(&self) -> Scope {
         Scope::of(self.ban.network().map(Network::family))
     }
 }
@@ -107,6 +116,10 @@ impl Enforcement {
                     down.push((step.scope(), reason));
                     continue;
                 }
+            }
+            if self.stands(&step) {
+                self.done(&step);
+                continue;
             }
             match self.operation(&step, true) {
                 Err(error) => self.failed(&step, &error.to_string(), error.to_string()),

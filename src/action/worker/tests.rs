@@ -72,6 +72,7 @@ impl Lab {
             path: DEFAULT_PATH.into(),
             facts: Arc::new(Jail),
             drivers: memory.clone().into(),
+            left: false,
         };
         let sender: Mutex<Sender<Report>> = Mutex::new(sender);
         let sink = Arc::new(move |report| {
