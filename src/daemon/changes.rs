@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::clock;
 use super::control::{plain, unknown_jail};
-use super::draft::{amend, is_true, no_action, usedns, value_error};
+use super::draft::{amend, is_true, no_action, no_json, usedns, value_error};
 use super::ending::Outcome;
 use super::jails::say;
 use super::journals;
@@ -367,7 +367,7 @@ fn reload(method: &str, acting: &super::jails::Acting) -> Option<Job> {
 fn call(method: &str, json: Option<&Value>, bantime: BanTime) -> Result<Option<Job>, Exception> {
     let json = json.map_or_else(|| "{}".to_owned(), ToString::to_string);
     let arguments: serde_json::Value =
-        serde_json::from_str(&json).map_err(|error| value_error(error.to_string()))?;
+        serde_json::from_str(&json).map_err(|error| no_json(&error, &json))?;
     let ban = || -> Result<Arc<Ban>, Exception> {
         let info = arguments.get("aInfo").unwrap_or(&arguments);
         let ip = info.get("ip").or_else(|| info.get("fid"));

@@ -199,7 +199,7 @@ fn add_action(
         action.python = Some(file.into());
         let read: Result<serde_json::Map<String, serde_json::Value>, _> =
             serde_json::from_str(json);
-        let options = read.map_err(|error| value_error(error.to_string()))?;
+        let options = read.map_err(|error| no_json(&error, json))?;
         action.options = options
             .into_iter()
             .map(|(name, value)| match value {
@@ -285,6 +285,18 @@ fn ignore_cache(text: &str) -> Result<Option<IgnoreCache>, Exception> {
         max_count: count,
         max_time: time(spec.option("max-time").unwrap_or("300"))?,
     }))
+}
+
+/// What is no JSON, as Python says it, in the words of our reader.
+pub(super) fn no_json(error: &serde_json::Error, text: &str) -> Exception {
+    let words = error.to_string();
+    // Where it is stands behind it, and Python counts it anew.
+    let message = words
+        .rsplit_once(" at line ")
+        .map_or(words.as_str(), |(what, _)| what);
+    let before = text.lines().take(error.line().saturating_sub(1));
+    let place: usize = before.map(|line| line.chars().count() + 1).sum();
+    Exception::json(message, text, place + error.column().saturating_sub(1))
 }
 
 pub(super) fn value_error(message: impl Into<String>) -> Exception {

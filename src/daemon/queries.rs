@@ -12,7 +12,7 @@ use super::state::Daemon;
 use crate::filter::{Filter, FilterError, Part, Reason};
 use crate::jail::{Listed, date_time};
 use crate::model::{BanIncrement, FailId, JailSettings, Span, UseDns};
-use crate::protocol::{METHODS, Query, Value};
+use crate::protocol::{Exception, METHODS, Query, Value};
 
 /// A length of time as Python has it: a whole number where it is one.
 pub(super) fn seconds(span: Span) -> Value {
@@ -53,7 +53,7 @@ impl Daemon {
         names
     }
 
-    pub(super) fn settings(&self, name: &str) -> Result<&JailSettings, crate::protocol::Exception> {
+    pub(super) fn settings(&self, name: &str) -> Result<&JailSettings, Exception> {
         let running = self.jails.iter().find(|running| *running.name == *name);
         running
             .map(|running| &running.settings)
@@ -248,7 +248,7 @@ impl Daemon {
                     value.map(|text| self::property(property, text).unwrap_or_else(|| text.into()));
                 value.ok_or_else(|| {
                     let message = format!("'CommandAction' object has no attribute '{property}'");
-                    crate::protocol::Exception::builtin("AttributeError", vec![message.into()])
+                    Exception::builtin("AttributeError", vec![message.into()])
                 })?
             }
             Query::ActionProperties(action) => {
@@ -270,11 +270,7 @@ impl Daemon {
         })
     }
 
-    fn action(
-        &self,
-        jail: &str,
-        action: &str,
-    ) -> Result<&crate::model::ActionSettings, crate::protocol::Exception> {
+    fn action(&self, jail: &str, action: &str) -> Result<&crate::model::ActionSettings, Exception> {
         let running = self.jails.iter().find(|running| *running.name == *jail);
         let acting = running.and_then(|running| running.action(action));
         acting
@@ -287,10 +283,18 @@ impl Daemon {
         &mut self,
         name: &str,
         settings: &JailSettings,
-    ) -> Result<(), crate::protocol::Exception> {
+    ) -> Result<(), Exception> {
         let year = self.year();
-        let filter = Filter::for_jail(settings, &self.surroundings.zone, year)
-            .map_err(|error| plain(in_fail2bans_words(settings, &error)))?;
+        let filter =
+            Filter::for_jail(settings, &self.surroundings.zone, year).map_err(|error| {
+                let words = in_fail2bans_words(settings, &error);
+                match error.part {
+                    Part::Datepattern | Part::Logtimezone => plain(words),
+                    Part::Prefregex | Part::Failregex(_) | Part::Ignoreregex(_) => {
+                        Exception::regex(words)
+                    }
+                }
+            })?;
         if let Some(member) = self.engine.member_mut(name) {
             member.filter = filter;
         }
@@ -298,11 +302,7 @@ impl Daemon {
     }
 
     /// Changes which logs a jail reads, and how.
-    pub(super) fn relog(
-        &mut self,
-        name: &str,
-        settings: JailSettings,
-    ) -> Result<(), crate::protocol::Exception> {
+    pub(super) fn relog(&mut self, name: &str, settings: JailSettings) -> Result<(), Exception> {
         let running = self.running_mut(name).ok_or_else(|| unknown_jail(name))?;
         running.settings = settings;
         if running.started {

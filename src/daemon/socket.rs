@@ -33,6 +33,8 @@ const CLIENTS: usize = 128;
 const LOOKERS: usize = 64;
 /// The longest message of one who may only look: a question, and no configuration.
 const QUESTION: usize = 64 * 1024;
+/// And the most words and lists in it.
+const WORDS: usize = 1000;
 /// How long a client may take over one message, and over taking an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a client keeps its place though it is silent and others wait.
@@ -542,7 +544,11 @@ fn send(mut stream: &UnixStream, reply: &Value) -> io::Result<()> {
 
 /// The reply to one message; one that cannot be read is answered by bare text, as fail2ban does.
 fn reply(message: &[u8], may: May, answer: &Respond) -> Value {
-    match pickle::decode(message) {
+    let values = match may {
+        May::Everything => usize::MAX,
+        May::Look => WORDS,
+    };
+    match pickle::decode_at_most(message, values) {
         Ok(command) if may == May::Look && !only_looks(&command) => {
             let denied = "only root may change anything here, or see what actions are made of";
             failure(Exception::builtin("PermissionError", vec![denied.into()]))

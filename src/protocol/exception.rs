@@ -32,6 +32,24 @@ impl Exception {
         Self::of_fail2ban("DuplicateJailException", name)
     }
 
+    /// A pattern that cannot be used.
+    pub fn regex(message: String) -> Self {
+        Self {
+            module: "fail2ban.server.failregex".to_owned(),
+            class: "RegexException".to_owned(),
+            args: vec![message.into()],
+        }
+    }
+
+    /// Text that is no JSON: why, the text, and at which character.
+    pub fn json(message: &str, document: &str, place: usize) -> Self {
+        Self {
+            module: "json.decoder".to_owned(),
+            class: "JSONDecodeError".to_owned(),
+            args: vec![message.into(), document.into(), place.into()],
+        }
+    }
+
     fn of_fail2ban(class: &str, name: &str) -> Self {
         Self {
             module: "fail2ban.exceptions".to_owned(),

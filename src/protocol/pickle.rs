@@ -6,7 +6,7 @@ mod encode;
 
 use std::fmt;
 
-pub use decode::decode;
+pub use decode::{decode, decode_at_most};
 pub use encode::encode;
 
 /// Why bytes are no message.

@@ -67,7 +67,7 @@ fn timeless(text: &str) -> String {
 /// A copy of the installed configuration with two quiet jails, and a real server on it.
 pub(crate) struct Real {
     dir: TempDir,
-    server: Child,
+    pub(crate) server: Child,
 }
 
 impl Drop for Real {
@@ -238,7 +238,7 @@ fn said(output: &std::process::Output) -> Said {
 }
 
 /// Every command, with good arguments and bad ones; `DIR` is the configuration's folder.
-const COMMANDS: &str = r#"
+pub(crate) const COMMANDS: &str = r#"
 ping
 ping 1
 version

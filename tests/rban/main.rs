@@ -35,6 +35,7 @@ mod samples;
 mod scripts;
 mod sessions;
 mod shipped_actions;
+mod socket;
 mod source;
 mod stock;
 mod store;

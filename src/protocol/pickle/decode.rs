@@ -6,31 +6,41 @@ mod literals;
 
 use super::PickleError;
 use crate::protocol::value::Value;
-use heap::{Heap, Id, Object};
+use heap::{Heap, Id, Object, VALUES};
 use literals::{integer, long, quoted, raw_unicode};
 
 /// The newest protocol there is.
 const NEWEST: u8 = 5;
-/// No pickle remembers more than it has objects; only one made by hand could name a higher place.
-const PLACES: usize = 1_000_000;
 
 /// Reads one value; what follows its end is ignored, as Python does.
 ///
 /// # Errors
 /// When the bytes are no pickle, or one of more than data.
 pub fn decode(bytes: &[u8]) -> Result<Value, PickleError> {
+    decode_at_most(bytes, VALUES)
+}
+
+/// The same for a message of at most so many values.
+///
+/// # Errors
+/// As [`decode`], and when there are more.
+pub fn decode_at_most(bytes: &[u8], values: usize) -> Result<Value, PickleError> {
     let mut machine = Machine {
         input: bytes,
-        ..Machine::default()
+        length: bytes.len(),
+        heap: Heap::new(bytes.len(), values.min(VALUES)),
+        stack: Vec::new(),
+        memo: Vec::new(),
     };
     while !machine.step()? {}
     let last = machine.pop()?;
     machine.heap.value(last)
 }
 
-#[derive(Default)]
 struct Machine<'b> {
     input: &'b [u8],
+    /// Of the whole message.
+    length: usize,
     heap: Heap,
     /// Objects, and marks between them.
     stack: Vec<Option<Id>>,
@@ -254,7 +264,8 @@ impl<'b> Machine<'b> {
 
     fn remember(&mut self, code: u8) -> Result<(), PickleError> {
         let place = self.memo_place(code)?;
-        if place > PLACES {
+        // Each place takes a byte to fill; only a pickle made by hand could name a higher one.
+        if place > self.length {
             return Err(PickleError::TooMany);
         }
         let top = self.top()?;

@@ -9,7 +9,12 @@ use crate::protocol::{Exception, Value};
 /// Deeper than any command; a stack of Rust frames is needed for each level elsewhere.
 const DEPTH: usize = 64;
 /// More values than a stream of thousands of jails.
-const VALUES: usize = 1_000_000;
+pub(super) const VALUES: usize = 1_000_000;
+/// Values a byte may stand for: what is remembered is named again by two or three, and a text that
+/// is counted as several is shared by the jails of a stream. A few bytes cannot ask for a million.
+const SHARED: usize = 16;
+/// And what the shortest message may hold.
+const LEAST: usize = 1_000;
 /// References from one to another, and what is copied: twice that.
 const REFERENCES: usize = 2 * VALUES;
 /// A text of so many bytes weighs as much as a value.
@@ -37,15 +42,26 @@ pub(super) enum Object {
 }
 
 /// All objects of one pickle.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Heap {
     objects: Vec<Object>,
     spent: usize,
+    /// How many values there may be.
+    values: usize,
 }
 
 impl Heap {
+    /// For a message of `length` bytes and at most `values` values.
+    pub(super) fn new(length: usize, values: usize) -> Self {
+        Self {
+            objects: Vec::new(),
+            spent: 0,
+            values: values.min(LEAST + length.saturating_mul(SHARED)),
+        }
+    }
+
     pub(super) fn add(&mut self, object: Object) -> Result<Id, PickleError> {
-        if self.objects.len() >= VALUES {
+        if self.objects.len() >= self.values {
             return Err(PickleError::TooMany);
         }
         self.objects.push(object);
@@ -111,7 +127,7 @@ impl Tree<'_> {
             Object::Plain(Value::Bytes(bytes)) => 1 + bytes.len() / WEIGHT,
             _ => 1,
         };
-        if self.weight > VALUES {
+        if self.weight > self.heap.values {
             return Err(PickleError::TooMany);
         }
         Ok(match object {
