@@ -89,7 +89,7 @@ pub(super) fn run(word: &str, rest: &[String], world: &mut World<'_>) -> u8 {
     }
     words.append(&mut options.words);
     let right = match word {
-        "status" if flags.check => return check(&options, world),
+        "status" if flags.check => return check(&options, flags.json, world),
         "why" => super::why::why(&options, &words[1..], flags.json, world),
         _ if flags.json => json::answer(&options, &words, world),
         "status" => status(&options, &words, world),
@@ -224,54 +224,83 @@ fn describe(jail: &Json) -> String {
     }
     for action in jail["actions"].as_array().into_iter().flatten() {
         let error = action["last_error"].as_str().unwrap_or("no error");
-        out.push_str(&format!("   action {}: {error}\n", text(&action["name"])));
+        let waiting = match action["waiting"].as_u64() {
+            Some(0) | None => String::new(),
+            Some(waiting) => format!(", {waiting} commands wait"),
+        };
+        out.push_str(&format!(
+            "   action {} ({}): {error}{waiting}\n",
+            text(&action["name"]),
+            text(&action["way"]),
+        ));
     }
     out
 }
 
-/// `--check`: 0, or what is wrong and 1, or 2 without a server.
-fn check(options: &Options, world: &mut World<'_>) -> u8 {
-    let Some(mut wire) = contact(options, Some(super::client::PING), world) else {
-        return DOWN;
+/// `--check`: 0, or what is wrong and 1, or 2 without a server that answers.
+fn check(options: &Options, as_json: bool, world: &mut World<'_>) -> u8 {
+    let report = match contact(options, Some(super::client::PING), world) {
+        None => Err("no server answers".to_owned()),
+        Some(mut wire) => wire
+            .ask(&Request::Report(None).command())
+            .map_err(|error| error.to_string()),
     };
-    let report = match wire.ask(&Request::Report(None).command()) {
-        Ok(report) => json::plain(&report),
-        Err(error) => {
-            world.say(&format!("down: {error}"));
-            return DOWN;
+    let (code, health, wrong) = match report {
+        Err(error) => (DOWN, "down", vec![error]),
+        Ok(report) => match troubles(&json::plain(&report)) {
+            Ok(jails) => (0, "healthy", vec![jails]),
+            Err(wrong) => (DEGRADED, "degraded", wrong),
+        },
+    };
+    if as_json {
+        let why = if code == 0 { Vec::new() } else { wrong };
+        world.say(&format!(
+            "{:#}",
+            serde_json::json!({ "health": health, "why": why })
+        ));
+    } else {
+        for line in wrong {
+            world.say(&format!("{health}: {line}"));
         }
-    };
-    let jails = report["jails"].as_array().cloned().unwrap_or_default();
-    let wrong = troubles(&jails);
-    if wrong.is_empty() {
-        world.say(&format!("healthy: {} jails", jails.len()));
-        return 0;
     }
-    for line in wrong {
-        world.say(&format!("degraded: {line}"));
-    }
-    DEGRADED
+    code
 }
 
-/// What an operator should look at.
-fn troubles(jails: &[Json]) -> Vec<String> {
+/// What an operator should look at; if that is nothing, how many jails run.
+fn troubles(report: &Json) -> Result<String, Vec<String>> {
+    let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
+    let list = |value: &Json| value.as_array().cloned().unwrap_or_default();
     let mut wrong = Vec::new();
+    for trouble in list(&report["troubles"]) {
+        wrong.push(text(&trouble["why"]));
+    }
+    let jails = list(&report["jails"]);
     if jails.is_empty() {
         wrong.push("no jail runs".to_owned());
     }
-    for jail in jails {
-        let name = jail["name"].as_str().unwrap_or_default();
+    for jail in &jails {
+        let name = text(&jail["name"]);
         if let (Some(state), Some(why)) = (jail["state"].as_str(), jail["why"].as_str()) {
             wrong.push(format!("[{name}] {state}: {why}"));
         }
-        for action in jail["actions"].as_array().into_iter().flatten() {
+        for source in list(&jail["sources"]) {
+            if source["state"] == "failing" {
+                let (path, why) = (text(&source["path"]), text(&source["why"]));
+                wrong.push(format!("[{name}] {path}: {why}"));
+            }
+        }
+        for action in list(&jail["actions"]) {
             if let Some(error) = action["last_error"].as_str() {
-                let action = action["name"].as_str().unwrap_or_default();
+                let action = text(&action["name"]);
                 wrong.push(format!("[{name}] action {action}: {error}"));
             }
         }
     }
-    wrong
+    match jails.len() {
+        _ if !wrong.is_empty() => Err(wrong),
+        1 => Ok("1 jail".to_owned()),
+        count => Ok(format!("{count} jails")),
+    }
 }
 
 #[cfg(test)]
@@ -282,14 +311,25 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_and_nothing_else() {
         let well = json!({ "name": "a", "state": "running", "why": null,
+            "sources": [{ "path": "/y", "state": "read", "why": null }],
             "actions": [{ "name": "nft", "last_error": null }] });
-        assert!(troubles(std::slice::from_ref(&well)).is_empty());
+        let report = |jails: &[&Json]| json!({ "troubles": [], "jails": jails });
+        assert_eq!(troubles(&report(&[&well])), Ok("1 jail".to_owned()));
         let waiting = json!({ "name": "b", "state": "waiting", "why": "/x: it is not there",
+            "sources": [{ "path": "journal", "state": "failing", "why": "no journal" }],
             "actions": [{ "name": "nft", "last_error": "no nft" }] });
+        let wrong = |report: &Json| troubles(report).unwrap_err();
         assert_eq!(
-            troubles(&[well, waiting]),
-            ["[b] waiting: /x: it is not there", "[b] action nft: no nft"]
+            wrong(&report(&[&well, &waiting])),
+            [
+                "[b] waiting: /x: it is not there",
+                "[b] journal: no journal",
+                "[b] action nft: no nft"
+            ]
         );
-        assert_eq!(troubles(&[]), ["no jail runs"]);
+        assert_eq!(wrong(&report(&[])), ["no jail runs"]);
+        let trouble = json!([{ "option": "dbfile", "why": "the disk is full" }]);
+        let report = json!({ "troubles": trouble, "jails": [well] });
+        assert_eq!(wrong(&report), ["the disk is full"]);
     }
 }

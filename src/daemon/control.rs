@@ -294,7 +294,8 @@ impl Daemon {
                 };
                 if path != self.server.dbfile {
                     self.server.dbfile = path;
-                    let store = super::open_store(&self.server);
+                    let (store, trouble) = super::open_store(&self.server);
+                    self.trouble("dbfile", trouble);
                     self.keeper
                         .ask(super::jails::RESTORE, move |kept| *kept = store);
                 }
@@ -338,6 +339,7 @@ impl Daemon {
             Ok(target) => {
                 self.server.logtarget = logtarget.to_owned();
                 self.server.syslogsocket = syslogsocket.to_owned();
+                self.trouble("logtarget", None);
                 let name = target_name(&target);
                 let message =
                     format!("Changed logging target to {name} for Fail2ban v{FAIL2BAN_VERSION}");

@@ -4,6 +4,7 @@
 //! file and not in memory. Answers from workers and clients are never held up: a worker blocked on
 //! a full queue while the daemon waits for that worker would be the end of both.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
@@ -17,6 +18,7 @@ pub(super) const CHUNKS: usize = 16;
 #[derive(Debug)]
 pub(super) struct Outlet<M> {
     queue: Sender<M>,
+    depth: Arc<AtomicUsize>,
     rations: Arc<Rations>,
 }
 
@@ -24,6 +26,7 @@ impl<M> Clone for Outlet<M> {
     fn clone(&self) -> Self {
         Self {
             queue: self.queue.clone(),
+            depth: Arc::clone(&self.depth),
             rations: Arc::clone(&self.rations),
         }
     }
@@ -49,7 +52,13 @@ impl Drop for Ration {
 impl<M> Outlet<M> {
     /// Queues a message. After the daemon has gone nobody is left to care, so nothing is reported.
     pub(super) fn send(&self, message: M) {
+        self.depth.fetch_add(1, Ordering::Relaxed);
         let _ = self.queue.send(message);
+    }
+
+    /// How many messages wait.
+    pub(super) fn depth(&self) -> usize {
+        self.depth.load(Ordering::Relaxed)
     }
 
     /// Waits for a place, then queues the message made with it.
@@ -74,7 +83,10 @@ impl<M> Outlet<M> {
 
 /// The receiving end.
 #[derive(Debug)]
-pub(super) struct Inbox<M>(Receiver<M>);
+pub(super) struct Inbox<M> {
+    queue: Receiver<M>,
+    depth: Arc<AtomicUsize>,
+}
 
 /// What waiting came to.
 #[derive(Debug, PartialEq, Eq)]
@@ -87,6 +99,7 @@ pub(super) enum Waited<M> {
 impl<M> Inbox<M> {
     pub(super) fn new() -> (Outlet<M>, Self) {
         let (queue, inbox) = mpsc::channel();
+        let depth = Arc::new(AtomicUsize::new(0));
         let rations = Rations {
             left: Mutex::new(CHUNKS),
             freed: Condvar::new(),
@@ -94,20 +107,30 @@ impl<M> Inbox<M> {
         (
             Outlet {
                 queue,
+                depth: Arc::clone(&depth),
                 rations: Arc::new(rations),
             },
-            Self(inbox),
+            Self {
+                queue: inbox,
+                depth,
+            },
         )
+    }
+
+    fn taken(&self, message: M) -> Waited<M> {
+        self.depth.fetch_sub(1, Ordering::Relaxed);
+        Waited::Message(message)
     }
 
     /// The next message, or `Due` at `until`; without a time it waits for ever, with no wake-up.
     pub(super) fn next(&self, until: Option<Time>) -> Waited<M> {
         let Some(until) = until else {
-            return self.0.recv().map_or(Waited::Due, Waited::Message);
+            return self.queue.recv().map_or(Waited::Due, |m| self.taken(m));
         };
         let wait = (until - clock::now()).micros().max(0).unsigned_abs();
-        match self.0.recv_timeout(std::time::Duration::from_micros(wait)) {
-            Ok(message) => Waited::Message(message),
+        let wait = std::time::Duration::from_micros(wait);
+        match self.queue.recv_timeout(wait) {
+            Ok(message) => self.taken(message),
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Waited::Due,
         }
     }
@@ -143,6 +166,7 @@ mod tests {
             number, 9999,
             "with all rations held only the free message comes through"
         );
+        assert!(outlet.depth() <= 1, "what was taken does not wait");
         held.clear();
         for expected in CHUNKS as u32..count {
             let Waited::Message((number, _)) = inbox.next(None) else {

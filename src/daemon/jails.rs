@@ -45,6 +45,8 @@ pub(super) struct Running {
     pub(super) started: bool,
     /// Logs it waits for, by path or pattern, and why.
     pub(super) waits: BTreeMap<PathBuf, String>,
+    /// Why it runs as it did before the last reload.
+    pub(super) outdated: Option<String>,
     numbers: Arc<Numbers>,
 }
 
@@ -189,6 +191,7 @@ impl Daemon {
             followed: Vec::new(),
             started: false,
             waits: BTreeMap::new(),
+            outdated: None,
             numbers,
         });
         Ok(())
@@ -411,12 +414,11 @@ impl Daemon {
     fn reload_into(&mut self, wanted: Target) -> Outcome {
         let jails = &self.jails;
         self.failed.retain(|name, _| {
-            wanted.dropped.contains(name) && !jails.iter().any(|running| *running.name == **name)
+            wanted.dropped.iter().any(|(dropped, _)| dropped == name)
+                && !jails.iter().any(|running| *running.name == **name)
         });
-        for name in &wanted.dropped {
-            if self.running(name).is_none() {
-                self.note_dropped(name);
-            }
+        for (name, why) in &wanted.dropped {
+            self.note_dropped(name, why);
         }
         for settings in wanted.jails {
             let name = settings.name.clone();
@@ -430,10 +432,14 @@ impl Daemon {
         Outcome::Now(Ok("OK".into()))
     }
 
-    /// A jail whose configuration has a mistake in it is not there.
-    pub(super) fn note_dropped(&mut self, name: &str) {
-        let why = "its configuration has a mistake in it; the log, and -t, tell which";
-        self.failed.insert(name.to_owned(), why.to_owned());
+    /// A jail whose configuration has a mistake in it is not there, or as it was before.
+    pub(super) fn note_dropped(&mut self, name: &str, why: &str) {
+        match self.running_mut(name) {
+            Some(running) => running.outdated = Some(why.to_owned()),
+            None => {
+                self.failed.insert(name.to_owned(), why.to_owned());
+            }
+        }
     }
 
     /// What is to run: as the configuration says; as the client's commands say where the server was
@@ -447,8 +453,8 @@ impl Daemon {
             Ok(loaded) => {
                 loaded.complaints.iter().for_each(say_complaint);
                 Ok(Target {
+                    dropped: dropped(&loaded),
                     jails: loaded.jails,
-                    dropped: loaded.dropped,
                     server: Some(loaded.server),
                 })
             }
@@ -472,7 +478,7 @@ impl Daemon {
             }
             let settings = wanted.jails.iter().find(|settings| *settings.name == *name);
             // A jail with a mistake in it goes on as it was until the mistake is mended.
-            let mistaken = wanted.dropped.iter().any(|dropped| **dropped == *name);
+            let mistaken = wanted.dropped.iter().any(|(dropped, _)| **dropped == *name);
             let other_backend = settings.is_some_and(|settings| {
                 self.running(&name).is_some_and(|running| {
                     backend_name(&running.settings.backend) != backend_name(&settings.backend)
@@ -515,10 +521,10 @@ impl Daemon {
         let year = self.year();
         let filter = match Filter::for_jail(&settings, &self.surroundings.zone, year) {
             Ok(filter) => filter,
-            Err(error) => return keep(&name, &error.to_string()),
+            Err(error) => return self.stay(&name, &error.to_string()),
         };
         if let Some(Err(error)) = self.with_jail(&name, |jail, turn| jail.reload(&settings, turn)) {
-            return keep(&name, &error.to_string());
+            return self.stay(&name, &error.to_string());
         }
         say_settings(&settings, &filter);
         let Some(place) = self.jails.iter().position(|running| running.name == name) else {
@@ -536,6 +542,7 @@ impl Daemon {
         }
         self.reload_actions(place, &settings.actions);
         self.jails[place].settings = settings;
+        self.jails[place].outdated = None;
         self.refollow_logs(&name);
         if self
             .engine
@@ -549,6 +556,16 @@ impl Daemon {
             Logger::Server,
             format!("Jail '{name}' reloaded"),
         );
+    }
+
+    /// A jail that cannot become what the configuration says.
+    fn stay(&mut self, name: &str, why: &str) {
+        say(
+            Level::Error,
+            Logger::Jail,
+            format!("Jail '{name}' goes on as it was: {why}"),
+        );
+        self.note_dropped(name, why);
     }
 
     /// One action of a jail ends.
@@ -605,8 +622,8 @@ impl Daemon {
 /// What a reload is to come to.
 struct Target {
     jails: Vec<JailSettings>,
-    /// Jails with a mistake in them, which go on as they were.
-    dropped: Vec<String>,
+    /// Jails with a mistake in them, which go on as they were, each with what is wrong.
+    dropped: Vec<(String, String)>,
     server: Option<ServerSettings>,
 }
 
@@ -620,6 +637,21 @@ impl From<Vec<JailSettings>> for Target {
     }
 }
 
+/// The jails that were left out, each with the first thing that is wrong with it.
+pub(super) fn dropped(loaded: &Loaded) -> Vec<(String, String)> {
+    let why = |name: &String| {
+        let mut complaints = loaded.complaints.iter();
+        let first = complaints
+            .find(|c| c.severity == Severity::Error && c.jail.as_deref() == Some(name.as_str()));
+        first.map_or_else(
+            || "its configuration has a mistake in it; the log, and -t, tell which".to_owned(),
+            Complaint::to_string,
+        )
+    };
+    let names = loaded.dropped.iter();
+    names.map(|name| (name.clone(), why(name))).collect()
+}
+
 fn refuse(name: &str, why: &str) -> bool {
     say(
         Level::Error,
@@ -627,14 +659,6 @@ fn refuse(name: &str, why: &str) -> bool {
         format!("Jail '{name}' is not started: {why}"),
     );
     false
-}
-
-fn keep(name: &str, why: &str) {
-    say(
-        Level::Error,
-        Logger::Jail,
-        format!("Jail '{name}' goes on as it was: {why}"),
-    );
 }
 
 /// What follows logs, by the name fail2ban has for it.

@@ -6,6 +6,8 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -27,6 +29,8 @@ pub(super) enum News {
     Log(Record),
     /// The file was made anew: everything current is to be written again.
     StartedAnew,
+    /// What is wrong with the database; `None` when nothing is any more.
+    Trouble(Option<String>),
 }
 
 /// A question that needs the database itself.
@@ -41,6 +45,8 @@ enum Order {
 /// The handle: orders are carried out in turn.
 pub(super) struct Keeper {
     asker: Asker,
+    /// Writes that wait.
+    waiting: Arc<AtomicUsize>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -60,6 +66,8 @@ impl Keeper {
         tell: impl Fn(News) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (orders, queue) = mpsc::channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let depth = Arc::clone(&waiting);
         let thread = thread::Builder::new()
             .name("database".into())
             .stack_size(256 * 1024)
@@ -67,6 +75,7 @@ impl Keeper {
                 Keeping {
                     store,
                     tell,
+                    depth,
                     waiting: VecDeque::new(),
                     trouble: None,
                     lost: 0,
@@ -75,14 +84,21 @@ impl Keeper {
             })?;
         Ok(Self {
             asker: Asker { orders },
+            waiting,
             thread: Some(thread),
         })
     }
 
     /// Has something written, soon.
     pub(super) fn write(&self, write: Write) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
         // The thread ends with `close` only; after that nothing is left to keep.
         let _ = self.asker.orders.send(Order::Write(write));
+    }
+
+    /// How many writes wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// As [`Asker::ask`].
@@ -148,6 +164,7 @@ impl Asker {
 struct Keeping<F> {
     store: Store,
     tell: F,
+    depth: Arc<AtomicUsize>,
     waiting: VecDeque<Write>,
     /// What is wrong at the moment, as it was told.
     trouble: Option<Problem>,
@@ -193,6 +210,7 @@ impl<F: Fn(News)> Keeping<F> {
     fn take(&mut self, write: Write) {
         if self.waiting.len() == WAITING {
             self.waiting.pop_front();
+            self.depth.fetch_sub(1, Ordering::Relaxed);
             self.lost += 1;
         }
         self.waiting.push_back(write);
@@ -205,6 +223,7 @@ impl<F: Fn(News)> Keeping<F> {
             match self.store.apply(batch) {
                 Ok(()) => {
                     self.waiting.drain(..count);
+                    self.depth.fetch_sub(count, Ordering::Relaxed);
                     self.recovered();
                 }
                 Err(error) => {
@@ -222,6 +241,7 @@ impl<F: Fn(News)> Keeping<F> {
     fn mended(&mut self, error: &StoreError) -> bool {
         if self.trouble.as_ref() != Some(&error.problem) {
             self.trouble = Some(error.problem.clone());
+            (self.tell)(News::Trouble(Some(error.to_string())));
             let message = format!("{error}; bans go on without it");
             (self.tell)(News::Log(Record::new(
                 Level::Error,
@@ -249,6 +269,7 @@ impl<F: Fn(News)> Keeping<F> {
 
     fn recovered(&mut self) {
         if self.trouble.take().is_some() {
+            (self.tell)(News::Trouble(None));
             let lost = match std::mem::take(&mut self.lost) {
                 0 => "nothing was lost".to_owned(),
                 lost => format!("{lost} entries that could not wait were lost"),

@@ -1,10 +1,10 @@
 //! What Prometheus asks: our numbers as its text format, over TCP or a unix socket.
 //!
-//! Off unless `metrics` names a place. One client is served at a time, for two seconds at most, by
-//! a thread of its own; the numbers are the daemon's thread's, which nobody here can hold up.
+//! Off unless `metrics` names a place. Each client has a thread for a few seconds at most, and there
+//! are few of them at a time; the numbers are the daemon's thread's, which nobody here can hold up.
 
 use std::fmt::Write as _;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
@@ -12,23 +12,41 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::clock;
 use super::inbox::Outlet;
 use super::jails::say;
+use super::socket;
 use super::state::{Daemon, Message};
 use crate::action::{LATENCY_STEPS, Tally};
 use crate::model::{Level, Logger};
 
 /// How long a client may take to ask, and to read; and the daemon's thread to answer.
 const LIMIT: Duration = Duration::from_secs(2);
+/// Clients at a time; one scrapes.
+const CLIENTS: usize = 8;
 /// The longest request that is read; Prometheus sends some 300 bytes.
 const REQUEST: usize = 8 * 1024;
 
 /// Every metric: its name, type and help.
 const METRICS: &[(&str, &str, &str)] = &[
     ("rban_jails", "gauge", "Jails that run."),
+    (
+        "rban_jails_failed",
+        "gauge",
+        "Jails that are configured and failed to start.",
+    ),
+    (
+        "rban_inbox_queue",
+        "gauge",
+        "Messages that wait for the engine.",
+    ),
+    (
+        "rban_database_queue",
+        "gauge",
+        "Writes that wait for the database.",
+    ),
     (
         "rban_memory_bytes",
         "gauge",
@@ -92,47 +110,115 @@ enum Listener {
     Unix(UnixListener),
 }
 
+enum Client {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Listener {
+    fn accept(&self) -> io::Result<Client> {
+        Ok(match self {
+            Self::Tcp(tcp) => Client::Tcp(tcp.accept()?.0),
+            Self::Unix(unix) => Client::Unix(unix.accept()?.0),
+        })
+    }
+}
+
+impl Client {
+    /// Reads something until `end`.
+    fn read(&mut self, buffer: &mut [u8], end: Instant) -> io::Result<usize> {
+        match self {
+            Self::Tcp(tcp) => {
+                tcp.set_read_timeout(Some(wait(end)?))?;
+                tcp.read(buffer)
+            }
+            Self::Unix(unix) => {
+                unix.set_read_timeout(Some(wait(end)?))?;
+                unix.read(buffer)
+            }
+        }
+    }
+
+    /// Writes all of it until `end`, however little is taken at a time.
+    fn write(&mut self, mut bytes: &[u8], end: Instant) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let written = match self {
+                Self::Tcp(tcp) => {
+                    tcp.set_write_timeout(Some(wait(end)?))?;
+                    tcp.write(bytes)?
+                }
+                Self::Unix(unix) => {
+                    unix.set_write_timeout(Some(wait(end)?))?;
+                    unix.write(bytes)?
+                }
+            };
+            bytes = &bytes[written..];
+        }
+        Ok(())
+    }
+}
+
+/// What is left until `end`; nothing left is an error, as no limit at all is not meant.
+fn wait(end: Instant) -> io::Result<Duration> {
+    let left = clock::left(end);
+    if left.is_zero() {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    Ok(left)
+}
+
 impl Endpoint {
-    fn start(place: &str, outlet: Outlet<Message>) -> std::io::Result<Self> {
+    fn start(place: &str, outlet: Outlet<Message>) -> Result<Self, String> {
         let socket = place.starts_with('/').then(|| PathBuf::from(place));
+        let told = |error: io::Error| error.to_string();
         let listener = match &socket {
             Some(path) => {
-                // One that somebody listens on is left alone.
-                if UnixStream::connect(path).is_err() {
-                    let _ = std::fs::remove_file(path);
+                // What a dead server left; nothing else is touched.
+                if socket::is_stale(path).map_err(|error| error.to_string())? {
+                    std::fs::remove_file(path).map_err(told)?;
                 }
-                Listener::Unix(UnixListener::bind(path)?)
+                Listener::Unix(UnixListener::bind(path).map_err(told)?)
             }
-            None => Listener::Tcp(TcpListener::bind(place)?),
+            None => Listener::Tcp(TcpListener::bind(place).map_err(told)?),
         };
         let ended = Arc::new(AtomicBool::new(false));
         let over = Arc::clone(&ended);
+        let crowd = Arc::new(());
         thread::Builder::new()
             .name("metrics".into())
-            .stack_size(128 * 1024)
+            .stack_size(64 * 1024)
             .spawn(move || {
                 while !over.load(Ordering::Acquire) {
-                    // What goes wrong with one client is that client's.
-                    let _ = match &listener {
-                        Listener::Tcp(tcp) => tcp.accept().and_then(|(client, _)| {
-                            client.set_read_timeout(Some(LIMIT))?;
-                            client.set_write_timeout(Some(LIMIT))?;
-                            serve(client, &outlet)
-                        }),
-                        Listener::Unix(unix) => unix.accept().and_then(|(client, _)| {
-                            client.set_read_timeout(Some(LIMIT))?;
-                            client.set_write_timeout(Some(LIMIT))?;
-                            serve(client, &outlet)
-                        }),
-                    };
+                    match listener.accept() {
+                        Ok(client) if Arc::strong_count(&crowd) <= CLIENTS => {
+                            let place = Arc::clone(&crowd);
+                            welcome(client, outlet.clone(), place);
+                        }
+                        // Too many: they are no scrapers.
+                        Ok(_) => {}
+                        Err(_) => socket::rest(),
+                    }
                 }
-            })?;
+            })
+            .map_err(told)?;
         Ok(Self {
             place: place.to_owned(),
             ended,
             socket,
         })
     }
+}
+
+/// A thread for a client; `place` is its place among them.
+fn welcome(client: Client, outlet: Outlet<Message>, place: Arc<()>) {
+    let thread = thread::Builder::new()
+        .name("scrape".into())
+        .stack_size(128 * 1024);
+    // Without a thread, and when its connection breaks, the scraper comes again.
+    drop(thread.spawn(move || {
+        let _ = serve(client, &outlet);
+        drop(place);
+    }));
 }
 
 impl Drop for Endpoint {
@@ -150,13 +236,13 @@ impl Drop for Endpoint {
 }
 
 /// Reads a request and answers it.
-fn serve(mut client: impl Read + Write, outlet: &Outlet<Message>) -> std::io::Result<()> {
+fn serve(mut client: Client, outlet: &Outlet<Message>) -> io::Result<()> {
     let until = clock::deadline(LIMIT);
     let mut request = Vec::new();
     let mut buffer = [0; 1024];
     while !request.windows(4).any(|four| four == b"\r\n\r\n") {
-        let read = client.read(&mut buffer)?;
-        if read == 0 || request.len() > REQUEST || clock::left(until).is_zero() {
+        let read = client.read(&mut buffer, until)?;
+        if read == 0 || request.len() > REQUEST {
             return Ok(());
         }
         request.extend_from_slice(&buffer[..read]);
@@ -172,12 +258,14 @@ fn serve(mut client: impl Read + Write, outlet: &Outlet<Message>) -> std::io::Re
     } else {
         ("404 Not Found", "see /metrics\n".to_owned())
     };
-    write!(
-        client,
+    let head = format!(
         "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n\
-         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+         Content-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
-    )
+    );
+    let until = clock::deadline(LIMIT);
+    client.write(head.as_bytes(), until)?;
+    client.write(body.as_bytes(), until)
 }
 
 impl Daemon {
@@ -185,20 +273,30 @@ impl Daemon {
     pub(super) fn serve_metrics(&mut self) {
         let wanted = self.server.metrics.as_deref();
         if self.endpoint.as_ref().map(|known| known.place.as_str()) == wanted {
+            // It is as wanted, so nothing is wrong.
+            self.trouble("metrics", None);
             return;
         }
-        self.endpoint = None;
-        let Some(place) = wanted else { return };
-        match Endpoint::start(place, self.outlet.clone()) {
-            Ok(endpoint) => self.endpoint = Some(endpoint),
-            Err(error) => {
-                let message = format!(
+        let started = wanted.map(|place| {
+            // The old place is given up first: the new one may be the same by another name.
+            self.endpoint = None;
+            Endpoint::start(place, self.outlet.clone()).map_err(|error| {
+                format!(
                     "metrics = {place}: {error}; expected an address and port such as \
                      127.0.0.1:9191, or the path of a socket"
-                );
-                say(Level::Error, Logger::Server, message);
+                )
+            })
+        });
+        let (endpoint, trouble) = match started {
+            None => (None, None),
+            Some(Ok(endpoint)) => (Some(endpoint), None),
+            Some(Err(message)) => {
+                say(Level::Error, Logger::Server, message.as_str());
+                (None, Some(message))
             }
-        }
+        };
+        self.endpoint = endpoint;
+        self.trouble("metrics", trouble);
     }
 
     /// All metrics as text.
@@ -215,6 +313,9 @@ impl Daemon {
     fn samples(&mut self, name: &str, text: &mut String) {
         let plain = match name {
             "rban_jails" => Some(self.jails.len() as u64),
+            "rban_jails_failed" => Some(self.failed.len() as u64),
+            "rban_inbox_queue" => Some(self.outlet.depth() as u64),
+            "rban_database_queue" => Some(self.keeper.waiting() as u64),
             "rban_memory_bytes" => Some(resident()),
             _ => None,
         };

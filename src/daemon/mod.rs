@@ -134,7 +134,7 @@ pub fn run(start: Start) -> Result<(), StartError> {
     let pidfile = PidFile::write(&settings.pidfile)
         .map_err(|error| StartError::PidFile(settings.pidfile.clone(), error))?;
     let zone = Zone::local(start.tz.as_deref());
-    let log = open_log(&settings, &zone);
+    let (log, no_log) = open_log(&settings, &zone);
     say(Level::Info, Logger::Server, "-".repeat(50));
     let version = env!("CARGO_PKG_VERSION");
     say(
@@ -174,7 +174,7 @@ pub fn run(start: Start) -> Result<(), StartError> {
     }
 
     let (outlet, inbox) = Inbox::new();
-    let store = open_store(&settings);
+    let (store, no_store) = open_store(&settings);
     // A database that cannot tell has been reported, or will be.
     let left = Left::new(store.jails().unwrap_or_default());
     let news = outlet.clone();
@@ -213,13 +213,16 @@ pub fn run(start: Start) -> Result<(), StartError> {
             start.watchdog_pid.as_deref(),
         ),
     });
+    daemon.trouble("dbfile", no_store);
+    daemon.trouble("logtarget", no_log);
     daemon.serve_metrics();
+    let dropped = jails::dropped(&loaded);
     let jails = if start.fed { Vec::new() } else { loaded.jails };
     for jail in jails {
         daemon.start_jail(jail);
     }
-    for name in loaded.dropped.iter().filter(|_| !start.fed) {
-        daemon.note_dropped(name);
+    for (name, why) in dropped.iter().filter(|_| !start.fed) {
+        daemon.note_dropped(name, why);
     }
     let mut lines = Vec::new();
     daemon.hear_of_logs(&inbox, clock::now() + FIRST_LOOK, &mut lines);
@@ -243,8 +246,8 @@ pub fn run(start: Start) -> Result<(), StartError> {
     Ok(())
 }
 
-/// The log as configured; where that cannot be had, standard error, and the log says so.
-fn open_log(settings: &ServerSettings, zone: &Zone) -> Log {
+/// The log as configured; where that cannot be had, standard error, and why.
+fn open_log(settings: &ServerSettings, zone: &Zone) -> (Log, Option<String>) {
     let surroundings = LogSurroundings {
         zone: zone.time_zone().clone(),
         ..LogSurroundings::new(clock::now)
@@ -259,22 +262,20 @@ fn open_log(settings: &ServerSettings, zone: &Zone) -> Log {
             log.set_target(&target, &settings.syslogsocket)
                 .map_err(|e| e.to_string())
         });
-    if let Err(error) = opened {
-        if let Ok(target) = Target::parse("STDERR") {
-            let _ = log.set_target(&target, &settings.syslogsocket);
-        }
-        crate::log::complain(&format!("{error}; logging to standard error"));
-        say(
-            Level::Error,
-            Logger::Server,
-            format!("{error}; logging to standard error"),
-        );
+    let Err(error) = opened else {
+        return (log, None);
+    };
+    if let Ok(target) = Target::parse("STDERR") {
+        let _ = log.set_target(&target, &settings.syslogsocket);
     }
-    log
+    let message = format!("{error}; logging to standard error");
+    crate::log::complain(&message);
+    say(Level::Error, Logger::Server, message.as_str());
+    (log, Some(message))
 }
 
-/// The database as configured; without it bans go on and are forgotten at the end.
-fn open_store(settings: &ServerSettings) -> Store {
+/// The database as configured, or none and why; without it bans go on and are forgotten at the end.
+fn open_store(settings: &ServerSettings) -> (Store, Option<String>) {
     if let Some(folder) = settings.dbfile.as_ref().and_then(|path| path.parent()) {
         // Opening the file tells why, where this fails.
         let _ = std::fs::create_dir_all(folder);
@@ -284,12 +285,12 @@ fn open_store(settings: &ServerSettings) -> Store {
             opened.records.iter().for_each(crate::log::emit);
             let mut store = opened.store;
             store.set_maxmatches(settings.dbmaxmatches);
-            store
+            (store, None)
         }
         Err(error) => {
             let message = format!("{error}; bans go on, and will not survive a restart");
-            say(Level::Error, Logger::Database, message);
-            Store::off()
+            say(Level::Error, Logger::Database, message.as_str());
+            (Store::off(), Some(message))
         }
     }
 }

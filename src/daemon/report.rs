@@ -38,9 +38,16 @@ impl Daemon {
             jails.push((name.to_string(), report));
         }
         jails.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let troubles = self.troubles.iter().map(|(what, why)| {
+            dict(vec![
+                ("option", (*what).into()),
+                ("why", why.as_str().into()),
+            ])
+        });
         dict(vec![
             ("version", env!("CARGO_PKG_VERSION").into()),
             ("fail2ban_version", FAIL2BAN_VERSION.into()),
+            ("troubles", Value::List(troubles.collect())),
             (
                 "jails",
                 Value::List(jails.into_iter().map(|(_, report)| report).collect()),
@@ -79,7 +86,13 @@ impl Daemon {
             (false, _, _) => ("added", Some("it was added and not started".to_owned())),
             (true, true, _) => ("idle", Some("set idle on: lines pass it by".to_owned())),
             (true, false, false) => ("waiting", Some(waits.join("; "))),
-            (true, false, true) => ("running", None),
+            (true, false, true) => (
+                "running",
+                running
+                    .outdated
+                    .as_ref()
+                    .map(|why| format!("as before the last reload: {why}")),
+            ),
         };
         let read = self.read_files(name).into_iter().map(|(path, last)| {
             let age = last.map_or(Value::None, |last| (now - last).secs().max(0).into());
@@ -96,6 +109,7 @@ impl Daemon {
         let actions = running.actions.iter().map(|action| {
             dict(vec![
                 ("name", action.settings.name.as_str().into()),
+                ("way", action.worker.ways().to_string().into()),
                 ("last_error", text(action.worker.last_error().as_deref())),
                 ("waiting", action.worker.waiting().into()),
             ])

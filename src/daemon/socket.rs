@@ -246,7 +246,7 @@ impl Drop for Server {
 }
 
 /// Whether a socket is there that nobody listens on.
-fn is_stale(path: &Path) -> Result<bool, BindError> {
+pub(super) fn is_stale(path: &Path) -> Result<bool, BindError> {
     let failed = |error| BindError::Io(path.to_owned(), error);
     match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -271,7 +271,7 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 }
 
 /// A moment's rest while the system is short of something.
-fn rest() {
+pub(super) fn rest() {
     // An interrupted rest is a shorter one.
     let _ = poll(&mut [], PollTimeout::from(SHORTAGE));
 }

@@ -112,6 +112,8 @@ pub(super) struct Daemon {
     pub(super) endings: Endings,
     /// Jails that are configured and could not be started, with the reason.
     pub(super) failed: BTreeMap<String, String>,
+    /// What is wrong with the server's own things, by their option.
+    pub(super) troubles: BTreeMap<&'static str, String>,
     /// Started without a configuration: the client that started it sends the jails.
     pub(super) fed: bool,
     /// What stands in the firewalls is left to a successor.
@@ -169,6 +171,7 @@ impl Daemon {
             stopping: false,
             endings: Endings::default(),
             failed: BTreeMap::new(),
+            troubles: BTreeMap::new(),
             fed: parts.fed,
             leaving: false,
         }
@@ -294,7 +297,16 @@ impl Daemon {
                 }
             }
             Message::News(News::StartedAnew) => self.write_everything(),
+            Message::News(News::Trouble(trouble)) => self.trouble("dbfile", trouble),
         }
+    }
+
+    /// Notes what is wrong with something of the server's, or that nothing is any more.
+    pub(super) fn trouble(&mut self, what: &'static str, trouble: Option<String>) {
+        match trouble {
+            Some(trouble) => self.troubles.insert(what, trouble),
+            None => self.troubles.remove(what),
+        };
     }
 
     /// Lets a jail act now and performs what comes of it; `None` when there is no such jail.

@@ -458,7 +458,7 @@ fn short_forms_and_json_tell_how_the_jails_are() {
         said.starts_with("Status for the jail: two\n|- Filter\n"),
         "{said}"
     );
-    assert!(said.contains("   action a: no error\n"), "{said}");
+    assert!(said.contains("   action a (shell): no error\n"), "{said}");
     server.ask(&list(&["stop"])).expect("the end");
     assert_eq!(rban(&["status", "--check"], &conf).0, 2);
 }

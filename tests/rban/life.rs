@@ -24,19 +24,19 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Program {
+pub(crate) enum Program {
     Rban,
     Fail2ban,
 }
 
 /// One tree of configuration for both programs, with an action that only writes down.
-struct Home {
+pub(crate) struct Home {
     folder: TempDir,
-    running: Option<(Program, Child)>,
+    pub(crate) running: Option<(Program, Child)>,
 }
 
 impl Home {
-    fn new(server: &str, jail: &str) -> Self {
+    pub(crate) fn new(server: &str, jail: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let home = Self {
             folder,
@@ -73,21 +73,21 @@ impl Home {
         home
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.path(name);
         fs::create_dir_all(path.parent().expect("a folder")).expect("a folder made");
         fs::write(path, text).expect("written");
     }
 
-    fn failures(&self, address: &str, count: usize) {
+    pub(crate) fn failures(&self, address: &str, count: usize) {
         append(&self.path("door.log"), &lines(address, count));
     }
 
-    fn start(&mut self, program: Program) {
+    pub(crate) fn start(&mut self, program: Program) {
         let mut command = match program {
             Program::Rban => {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_rban"));
@@ -116,7 +116,7 @@ impl Home {
         });
     }
 
-    fn ask(&self, words: &[&str]) -> String {
+    pub(crate) fn ask(&self, words: &[&str]) -> String {
         let output = Command::new(env!("CARGO_BIN_EXE_rban"))
             .args(["client", "-s"])
             .arg(self.path("sock"))
@@ -126,14 +126,14 @@ impl Home {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.ask(&["stop"]);
         if let Some((_, mut child)) = self.running.take() {
             child.wait().expect("its end");
         }
     }
 
-    fn wait<T>(&self, what: &str, mut found: impl FnMut(&Self) -> Option<T>) -> T {
+    pub(crate) fn wait<T>(&self, what: &str, mut found: impl FnMut(&Self) -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(value) = found(self) {

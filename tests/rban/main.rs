@@ -13,6 +13,7 @@ mod drivers;
 mod filter;
 mod firewall;
 mod fuzz;
+mod health;
 mod house;
 mod jail;
 mod journal;
