@@ -127,6 +127,10 @@ impl Engine {
         &self.members
     }
 
+    pub const fn history(&self) -> &History {
+        &self.history
+    }
+
     pub const fn history_mut(&mut self) -> &mut History {
         &mut self.history
     }

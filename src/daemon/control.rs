@@ -295,9 +295,8 @@ impl Daemon {
                 if path != self.server.dbfile {
                     self.server.dbfile = path;
                     let (store, trouble) = super::open_store(&self.server);
-                    self.trouble("dbfile", trouble);
-                    self.keeper
-                        .ask(super::jails::RESTORE, move |kept| *kept = store);
+                    self.trouble("dbfile", trouble.map(|(_, message)| message));
+                    self.keeper.ask(super::CLOSING, move |kept| *kept = store);
                 }
             }
             Global::DbMaxMatches => {

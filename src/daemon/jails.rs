@@ -18,7 +18,7 @@ use crate::action::{ActionSpec, Event, Job, Report, Way, Worker};
 use crate::config::{Complaint, Config, Disk, Loaded, Severity};
 use crate::dns;
 use crate::filter::Filter;
-use crate::jail::{Jail, Past};
+use crate::jail::Jail;
 use crate::log;
 use crate::model::{
     ActionSettings, BanTime, JailSettings, Level, Logger, Origin, Record, ServerSettings,
@@ -27,8 +27,6 @@ use crate::protocol::{Exception, Reload};
 use crate::source::Subscriber;
 use crate::store::Write;
 
-/// How long a jail that starts waits for what the database knows of its logs and past bans.
-pub(super) const RESTORE: Duration = Duration::from_secs(60);
 /// A running jail's part outside the engine.
 #[derive(Debug)]
 pub(super) struct Running {
@@ -228,7 +226,7 @@ impl Daemon {
         });
         let member = self.engine.member(&name);
         if member.is_some_and(|member| member.jail.wants_history()) {
-            self.read_history();
+            self.recall();
         }
         self.follow_logs(&name);
         self.with_jail(&name, Jail::start);
@@ -302,36 +300,6 @@ impl Daemon {
             for action in &running.actions {
                 action.worker.send(job());
             }
-        }
-    }
-
-    /// Past bans, for jails that go by them.
-    fn read_history(&mut self) {
-        if !self.engine.history_mut().is_empty() {
-            return;
-        }
-        let answer = self.keeper.ask(RESTORE, |store| {
-            let mut past = Vec::new();
-            store.history(|ban| past.push(ban)).map(|()| past)
-        });
-        match answer {
-            Some(Ok(past)) => {
-                let history = self.engine.history_mut();
-                for ban in past {
-                    let known = Past {
-                        count: ban.count,
-                        time: ban.time,
-                        bantime: ban.bantime,
-                    };
-                    history.record(&ban.jail, ban.id, known);
-                }
-            }
-            Some(Err(error)) => say(Level::Error, Logger::Database, error.to_string()),
-            None => say(
-                Level::Error,
-                Logger::Database,
-                "the database does not answer; past bans do not count until a reload",
-            ),
         }
     }
 
@@ -549,7 +517,7 @@ impl Daemon {
             .member(&name)
             .is_some_and(|member| member.jail.wants_history())
         {
-            self.read_history();
+            self.recall();
         }
         say(
             Level::Info,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::clock;
 use super::inbox::Outlet;
 use super::jails::say;
+use super::logs::Row;
 use super::state::{Daemon, Message};
 use crate::config::Spec;
 use crate::engine::Feed;
@@ -125,7 +126,7 @@ pub(super) fn alternatives(settings: &JailSettings) -> Vec<Vec<String>> {
 impl Daemon {
     /// Has a jail's journal read, from where it stopped last time. What it reads already as it is
     /// now goes on.
-    pub(super) fn follow_journal(&mut self, name: &str) {
+    pub(super) fn follow_journal(&mut self, name: &str, rows: &[Row]) {
         let Some(running) = self.jails.iter().find(|running| *running.name == *name) else {
             return;
         };
@@ -160,9 +161,9 @@ impl Daemon {
         let start = match known {
             Some(known) => Start {
                 cursor: known.cursor,
-                ..self.journal_start(name)
+                ..journal_start(rows)
             },
-            None => self.journal_start(name),
+            None => journal_start(rows),
         };
         let start = Start {
             not_before: clock::now() - findtime,
@@ -210,17 +211,6 @@ impl Daemon {
         if self.journals.is_empty() {
             self.journal = None;
         }
-    }
-
-    /// Where a jail was in the journal: a cursor of ours, or fail2ban's time.
-    fn journal_start(&self, name: &str) -> Start {
-        let rows = self.stored_rows(name);
-        let row = rows.into_iter().find(|(path, ..)| path == PATH);
-        row.map_or_else(Start::default, |(_, text, position)| Start {
-            not_before: Time::default(),
-            cursor: Cursor::parse(&text),
-            after: Some(position.time()),
-        })
     }
 
     /// Something happened to a journal.
@@ -350,6 +340,16 @@ impl Daemon {
             });
         }
     }
+}
+
+/// Where a jail was in the journal: a cursor of ours, or fail2ban's time.
+fn journal_start(rows: &[Row]) -> Start {
+    let row = rows.iter().find(|(path, ..)| path == PATH);
+    row.map_or_else(Start::default, |(_, text, position)| Start {
+        not_before: Time::default(),
+        cursor: Cursor::parse(text),
+        after: Some(position.time()),
+    })
 }
 
 #[cfg(test)]

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::clock;
 use crate::model::{Level, Logger, Record};
-use crate::store::{Problem, Store, StoreError, Write};
+use crate::store::{Opened, Place, Problem, Store, StoreError, Write};
 
 /// Writes that may wait for a database in trouble; the oldest go first when it is more.
 const WAITING: usize = 100_000;
@@ -39,6 +39,8 @@ type Question = Box<dyn FnOnce(&mut Store) + Send>;
 enum Order {
     Write(Write),
     Ask(Question),
+    /// Reading has met this.
+    Mend(StoreError),
     Close(Sender<Option<Record>>),
 }
 
@@ -57,12 +59,14 @@ impl fmt::Debug for Keeper {
 }
 
 impl Keeper {
-    /// Starts the thread; `tell` is called from it.
+    /// Starts the thread; `tell` is called from it. A store that is closed is opened as soon as it
+    /// can be; `trouble` is what kept it from that, told already.
     ///
     /// # Errors
     /// When the thread cannot be started.
     pub(super) fn start(
         store: Store,
+        trouble: Option<Problem>,
         tell: impl Fn(News) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (orders, queue) = mpsc::channel();
@@ -77,7 +81,8 @@ impl Keeper {
                     tell,
                     depth,
                     waiting: VecDeque::new(),
-                    trouble: None,
+                    trouble,
+                    retry: clock::deadline(RETRY),
                     lost: 0,
                 }
                 .run(&queue);
@@ -113,6 +118,11 @@ impl Keeper {
     /// Has the database looked into, in turn; `question` brings its answer home itself.
     pub(super) fn look(&self, question: impl FnOnce(&mut Store) + Send + 'static) {
         let _ = self.asker.orders.send(Order::Ask(Box::new(question)));
+    }
+
+    /// Reading has met trouble that can be mended: it is, before the next question.
+    pub(super) fn mend(&self, error: StoreError) {
+        let _ = self.asker.orders.send(Order::Mend(error));
     }
 
     /// A handle that can only ask, for other threads.
@@ -168,43 +178,58 @@ struct Keeping<F> {
     waiting: VecDeque<Write>,
     /// What is wrong at the moment, as it was told.
     trouble: Option<Problem>,
+    /// With trouble: when the database is tried again.
+    retry: Instant,
     lost: u64,
 }
 
 impl<F: Fn(News)> Keeping<F> {
     fn run(mut self, queue: &Receiver<Order>) {
         loop {
-            let order = if self.waiting.is_empty() {
+            let order = if self.trouble.is_some() {
+                queue.recv_timeout(clock::left(self.retry))
+            } else if self.waiting.is_empty() {
                 queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
-            } else if self.trouble.is_some() {
-                queue.recv_timeout(RETRY)
             } else {
                 queue.try_recv().map_err(|_| RecvTimeoutError::Timeout)
             };
             match order {
                 Ok(Order::Write(write)) => {
                     self.take(write);
-                    if self.waiting.len() < BATCH {
-                        continue;
+                    let full = self.trouble.is_none() && self.waiting.len() >= BATCH;
+                    if full || self.is_due() {
+                        self.save();
                     }
                 }
                 Ok(Order::Ask(question)) => {
-                    self.save();
+                    if self.trouble.is_none() {
+                        self.save();
+                    } else if self.store.is_closed() && self.is_due() {
+                        self.try_again();
+                    }
                     question(&mut self.store);
-                    continue;
+                    if self.trouble.is_none() && self.store.is_closed() {
+                        // Another file was asked for; why it is not open has been told.
+                        self.trouble = Some(Problem::Closed);
+                        self.retry = clock::deadline(RETRY);
+                    }
+                }
+                Ok(Order::Mend(error)) => {
+                    self.mended(&error);
                 }
                 Ok(Order::Close(done)) => {
                     self.save();
                     let _ = done.send(self.store.close());
                     return;
                 }
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => self.save(),
                 Err(RecvTimeoutError::Disconnected) => return self.save(),
             }
-            if self.trouble.is_none() || self.waiting.len() < BATCH {
-                self.save();
-            }
         }
+    }
+
+    fn is_due(&self) -> bool {
+        self.trouble.is_some() && clock::left(self.retry).is_zero()
     }
 
     fn take(&mut self, write: Write) {
@@ -217,6 +242,14 @@ impl<F: Fn(News)> Keeping<F> {
     }
 
     fn save(&mut self) {
+        if self.trouble.is_some() && !self.try_again() {
+            return;
+        }
+        if self.waiting.is_empty() {
+            return self.recovered();
+        }
+        // What is mended and breaks again at once waits for the next time.
+        let mut mended = false;
         while !self.waiting.is_empty() {
             let count = self.waiting.len().min(BATCH);
             let batch = &self.waiting.make_contiguous()[..count];
@@ -227,7 +260,9 @@ impl<F: Fn(News)> Keeping<F> {
                     self.recovered();
                 }
                 Err(error) => {
-                    if !self.mended(&error) {
+                    let again = mended;
+                    mended = true;
+                    if again || !self.mended(&error) {
                         return;
                     }
                 }
@@ -236,9 +271,45 @@ impl<F: Fn(News)> Keeping<F> {
         self.waiting.shrink_to(BATCH / 10);
     }
 
-    /// Tells of trouble once, and opens a file anew that is gone or broken; true when it is worth
-    /// going on at once.
-    fn mended(&mut self, error: &StoreError) -> bool {
+    /// With trouble: opens what is not open, or was read-only; whether it is time to write. A file
+    /// that is open at last is read first: who was banned before, and how often.
+    fn try_again(&mut self) -> bool {
+        self.retry = clock::deadline(RETRY);
+        let closed = self.store.is_closed();
+        if !closed && self.trouble != Some(Problem::ReadOnly) {
+            return true;
+        }
+        match Store::open(self.store.place().clone(), clock::now()) {
+            Ok(opened) if closed => {
+                self.put_in(opened);
+                self.retry = clock::deadline(2 * RETRY);
+                false
+            }
+            Ok(mut opened) => {
+                // As before, as far as is known yet.
+                opened.records.clear();
+                self.put_in(opened);
+                true
+            }
+            Err(error) => {
+                self.note(&error);
+                false
+            }
+        }
+    }
+
+    fn put_in(&mut self, opened: Opened) {
+        let maxmatches = self.store.maxmatches();
+        self.store = opened.store;
+        self.store.set_maxmatches(maxmatches);
+        for record in opened.records {
+            (self.tell)(News::Log(record));
+        }
+    }
+
+    /// Tells of trouble, once.
+    fn note(&mut self, error: &StoreError) {
+        self.retry = clock::deadline(RETRY);
         if self.trouble.as_ref() != Some(&error.problem) {
             self.trouble = Some(error.problem.clone());
             (self.tell)(News::Trouble(Some(error.to_string())));
@@ -249,21 +320,36 @@ impl<F: Fn(News)> Keeping<F> {
                 message,
             )));
         }
-        if !matches!(error.problem, Problem::Vanished | Problem::Corrupt) {
-            return false;
-        }
-        let maxmatches = self.store.maxmatches();
-        match Store::open(self.store.place().clone(), clock::now()) {
+    }
+
+    /// Tells of trouble once, and opens a file anew that is gone or broken; true when it is worth
+    /// going on at once.
+    fn mended(&mut self, error: &StoreError) -> bool {
+        self.note(error);
+        let place = self.store.place().clone();
+        let anew = match error.problem {
+            Problem::Vanished => {
+                make_folder(&place);
+                Store::open(place, clock::now())
+            }
+            Problem::Corrupt => Store::repair(place, clock::now()),
+            Problem::Busy
+            | Problem::Full
+            | Problem::ReadOnly
+            | Problem::Newer(_)
+            | Problem::Closed
+            | Problem::Unusable(_) => return false,
+        };
+        match anew {
             Ok(opened) => {
-                self.store = opened.store;
-                self.store.set_maxmatches(maxmatches);
-                for record in opened.records {
-                    (self.tell)(News::Log(record));
-                }
+                self.put_in(opened);
                 (self.tell)(News::StartedAnew);
                 true
             }
-            Err(_) => false,
+            Err(error) => {
+                self.note(&error);
+                false
+            }
         }
     }
 
@@ -281,5 +367,14 @@ impl<F: Fn(News)> Keeping<F> {
                 message,
             )));
         }
+    }
+}
+
+/// The folder of the database; opening the file tells why, where this fails.
+pub(super) fn make_folder(place: &Place) {
+    if let Place::File(path) = place
+        && let Some(folder) = path.parent()
+    {
+        let _ = std::fs::create_dir_all(folder);
     }
 }

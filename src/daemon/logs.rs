@@ -9,12 +9,18 @@ use super::jails::{backend_name, say};
 use super::state::{Daemon, Message};
 use crate::date::{Detector, Zone};
 use crate::engine::Feed;
-use crate::model::{JailSettings, Level, Logger, Time};
+use crate::model::{JailSettings, Level, Logger, Span, Time};
 use crate::source::{
     Audience, Date, Encoding, LogId, Position, Rotation, Sink, SourceEvent, Subscriber,
     Subscription, Watcher,
 };
-use crate::store;
+use crate::store::{self, Problem, StoreError};
+
+/// How long a jail that starts waits for what the database knows of its logs.
+const PLACES: Span = Span::from_secs(10);
+
+/// Where the database knows a log was left: path, hash, position.
+pub(super) type Row = (String, String, store::Position);
 
 /// A log that is read.
 #[derive(Debug)]
@@ -42,6 +48,18 @@ struct Reader {
     in_operation: bool,
 }
 
+/// Where log files were left, by path.
+fn positions(rows: Vec<Row>) -> Vec<(PathBuf, Position)> {
+    let position = |(path, hash, position): Row| match position {
+        store::Position::Offset(offset) => {
+            let hash = crate::source::LineHash::parse(&hash);
+            Some((PathBuf::from(path), Position { offset, hash }))
+        }
+        store::Position::Time(_) => None,
+    };
+    rows.into_iter().filter_map(position).collect()
+}
+
 /// Starts the thread that reads logs; its lines are rationed.
 pub(super) fn watcher(outlet: &Outlet<Message>) -> std::io::Result<Watcher> {
     let outlet = outlet.clone();
@@ -58,24 +76,77 @@ pub(super) fn watcher(outlet: &Outlet<Message>) -> std::io::Result<Watcher> {
 }
 
 impl Daemon {
-    /// Has a jail's logs read, from where it stopped last time.
+    /// Has a jail's logs read, from where it stopped last time: as soon as the database has told
+    /// where that is.
     pub(super) fn follow_logs(&mut self, name: &str) {
         let Some(running) = self.jails.iter().find(|running| *running.name == *name) else {
             return;
         };
-        let settings = &running.settings;
-        match backend_name(&settings.backend) {
-            "systemd" => return self.follow_journal(name),
-            "stdin" | "pipe" | "syslog" => return self.listen(name),
-            _ => {}
+        if let "stdin" | "pipe" | "syslog" = backend_name(&running.settings.backend) {
+            return self.listen(name);
         }
+        let (subscriber, jail) = (running.subscriber, Arc::clone(&running.name));
+        self.unplaced.retain(|(asked, _)| *asked != subscriber);
+        let due = clock::now() + PLACES;
+        self.unplaced.push((subscriber, due));
+        let outlet = self.outlet.clone();
+        self.keeper.look(move |store| {
+            let rows = store.positions(&jail);
+            outlet.send(Message::Places(subscriber, rows));
+        });
+    }
+
+    /// The database has told where a jail's logs were left.
+    pub(super) fn places(&mut self, subscriber: Subscriber, rows: Result<Vec<Row>, StoreError>) {
+        let asked = self.unplaced.len();
+        self.unplaced.retain(|(waiting, _)| *waiting != subscriber);
+        let Some(running) = self
+            .jails
+            .iter()
+            .find(|running| running.subscriber == subscriber && self.unplaced.len() < asked)
+        else {
+            return;
+        };
+        let name = Arc::clone(&running.name);
+        let rows = rows.unwrap_or_else(|error| {
+            if error.problem != Problem::Closed {
+                let message = format!("[{name}] where its logs were left is not known: {error}");
+                say(Level::Error, Logger::Database, message);
+            }
+            Vec::new()
+        });
+        match backend_name(&running.settings.backend) {
+            "systemd" => self.follow_journal(&name, &rows),
+            _ => self.follow_files(&name, rows),
+        }
+    }
+
+    /// When a database that does not answer is waited for no longer.
+    pub(super) fn places_due(&self) -> Option<Time> {
+        self.unplaced.iter().map(|(_, due)| *due).min()
+    }
+
+    /// Logs of which the database tells nothing are read by their dates.
+    pub(super) fn wait_no_more_for_places(&mut self, now: Time) {
+        while let Some((subscriber, _)) = self.unplaced.iter().find(|(_, due)| *due <= now) {
+            let message = "The database does not answer: where logs were left is not known";
+            say(Level::Error, Logger::Database, message);
+            self.places(*subscriber, Ok(Vec::new()));
+        }
+    }
+
+    fn follow_files(&self, name: &str, rows: Vec<Row>) {
+        let Some(running) = self.jails.iter().find(|running| *running.name == *name) else {
+            return;
+        };
+        let settings = &running.settings;
         let encoding = Encoding::named(&settings.logencoding).or_else(|error| {
             let message = format!("[{name}] {error}; its logs are read as UTF-8");
             say(Level::Error, Logger::Filter, message);
             Encoding::named("utf-8")
         });
         let Ok(encoding) = encoding else { return };
-        let stored = self.stored_positions(name);
+        let stored = positions(rows);
         let mut subscriptions = Vec::with_capacity(settings.logs.len());
         for log in &settings.logs {
             subscriptions.push(Subscription {
@@ -90,35 +161,6 @@ impl Daemon {
             });
         }
         self.watcher.follow(subscriptions);
-    }
-
-    /// What the database knows of where a jail's logs were left: path, hash, position.
-    pub(super) fn stored_rows(&self, name: &str) -> Vec<(String, String, store::Position)> {
-        let jail = name.to_owned();
-        let answer = self
-            .keeper
-            .ask(super::jails::RESTORE, move |store| store.positions(&jail));
-        match answer {
-            Some(Ok(rows)) => rows,
-            Some(Err(error)) => {
-                say(Level::Error, Logger::Database, error.to_string());
-                Vec::new()
-            }
-            None => Vec::new(),
-        }
-    }
-
-    /// Where the log files of a jail were left, by path.
-    fn stored_positions(&self, name: &str) -> Vec<(PathBuf, Position)> {
-        let rows = self.stored_rows(name);
-        let position = |(path, hash, position): (String, String, store::Position)| match position {
-            store::Position::Offset(offset) => {
-                let hash = crate::source::LineHash::parse(&hash);
-                Some((PathBuf::from(path), Position { offset, hash }))
-            }
-            store::Position::Time(_) => None,
-        };
-        rows.into_iter().filter_map(position).collect()
     }
 
     /// The jail's logs are read for it no more.
@@ -161,10 +203,8 @@ impl Daemon {
             return;
         };
         let subscriber = running.subscriber;
-        match backend_name(&running.settings.backend) {
-            "systemd" => return self.follow_journal(name),
-            "stdin" | "pipe" | "syslog" => return self.listen(name),
-            _ => {}
+        if let "systemd" | "stdin" | "pipe" | "syslog" = backend_name(&running.settings.backend) {
+            return self.follow_logs(name);
         }
         let wanted: Vec<PathBuf> = running
             .settings

@@ -48,7 +48,7 @@ use crate::date::Zone;
 use crate::log::{Log, Surroundings as LogSurroundings, Target};
 use crate::model::{FAIL2BAN_VERSION, Level, Logger, ServerSettings, Span};
 use crate::protocol::{Request, Value};
-use crate::store::{Place, Store, Write};
+use crate::store::{Place, Problem, Store, Write};
 use inbox::Inbox;
 use jails::{say, say_complaint};
 use keeper::Keeper;
@@ -174,11 +174,14 @@ pub fn run(start: Start) -> Result<(), StartError> {
     }
 
     let (outlet, inbox) = Inbox::new();
-    let (store, no_store) = open_store(&settings);
+    let (store, trouble) = open_store(&settings);
+    // One of a newer version is left alone; any other may come right.
+    let problem = trouble.as_ref().map(|(problem, _)| problem.clone());
+    let problem = problem.filter(|problem| !matches!(problem, Problem::Newer(_)));
     // A database that cannot tell has been reported, or will be.
     let left = Left::new(store.jails().unwrap_or_default());
     let news = outlet.clone();
-    let keeper = Keeper::start(store, move |told| news.send(Message::News(told)))?;
+    let keeper = Keeper::start(store, problem, move |told| news.send(Message::News(told)))?;
     keeper.write(Write::AllJailsOff);
     let watcher = logs::watcher(&outlet)?;
     let disturbed = outlet.clone();
@@ -213,7 +216,7 @@ pub fn run(start: Start) -> Result<(), StartError> {
             start.watchdog_pid.as_deref(),
         ),
     });
-    daemon.trouble("dbfile", no_store);
+    daemon.trouble("dbfile", trouble.map(|(_, message)| message));
     daemon.trouble("logtarget", no_log);
     daemon.serve_metrics();
     let dropped = jails::dropped(&loaded);
@@ -274,25 +277,30 @@ fn open_log(settings: &ServerSettings, zone: &Zone) -> (Log, Option<String>) {
     (log, Some(message))
 }
 
-/// The database as configured, or none and why; without it bans go on and are forgotten at the end.
-fn open_store(settings: &ServerSettings) -> (Store, Option<String>) {
-    if let Some(folder) = settings.dbfile.as_ref().and_then(|path| path.parent()) {
-        // Opening the file tells why, where this fails.
-        let _ = std::fs::create_dir_all(folder);
-    }
-    match Store::open(Place::new(settings.dbfile.as_deref()), clock::now()) {
+/// The database as configured, or what keeps it from being opened and how that is said: then bans go
+/// on, and the keeper opens it when it can.
+fn open_store(settings: &ServerSettings) -> (Store, Option<(Problem, String)>) {
+    let place = Place::new(settings.dbfile.as_deref());
+    keeper::make_folder(&place);
+    let (mut store, trouble) = match Store::open(place.clone(), clock::now()) {
         Ok(opened) => {
             opened.records.iter().for_each(crate::log::emit);
-            let mut store = opened.store;
-            store.set_maxmatches(settings.dbmaxmatches);
-            (store, None)
+            (opened.store, None)
         }
-        Err(error) => {
+        Err(error) if matches!(error.problem, Problem::Newer(_)) => {
             let message = format!("{error}; bans go on, and will not survive a restart");
             say(Level::Error, Logger::Database, message.as_str());
-            (Store::off(), Some(message))
+            (Store::off(), Some((error.problem, message)))
         }
-    }
+        Err(error) => {
+            let message =
+                format!("{error}; bans go on without it, and are written when it can be opened");
+            say(Level::Error, Logger::Database, message.as_str());
+            (Store::closed(place), Some((error.problem, message)))
+        }
+    };
+    store.set_maxmatches(settings.dbmaxmatches);
+    (store, trouble)
 }
 
 /// Has the daemon's thread carry a client's command out, and waits for the answer here, on the
@@ -336,6 +344,7 @@ fn shut_down(mut daemon: Daemon, inbox: &Inbox<Message>, server: Server) {
         say(Level::Info, Logger::Server, message);
     } else {
         say(Level::Info, Logger::Server, "Stopping all jails");
+        daemon.save_before_the_end();
         daemon.stop_all();
         while !daemon.endings.is_empty() {
             match inbox.next(None) {

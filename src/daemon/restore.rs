@@ -1,6 +1,9 @@
 //! Bans come back at start, a piece at a time, with the log's lines and clients in between.
 //!
 //! The database's thread reads a piece; the daemon's thread makes bans of it and asks for the next.
+//! Who was banned before comes the same way, for jails that go by it. A database that is locked, or
+//! broken, is asked again.
+//!
 //! So no more than a piece or two is ever in memory twice, and nobody waits for all of them. When
 //! actions fall behind, the next piece waits for them a little.
 
@@ -12,8 +15,9 @@ use super::inbox::{Inbox, Waited};
 use super::jails::say;
 use super::state::{Daemon, Message};
 use crate::action::Job;
+use crate::jail::Past;
 use crate::model::{Ban, FailId, Level, Logger, Span, Time};
-use crate::store::{Piece, StoreError, Wanted, Write};
+use crate::store::{PastBan, Piece, Problem, StoreError, Wanted, Write};
 
 /// Bans in one piece: some milliseconds of the daemon's thread.
 const PIECE: usize = 1_000;
@@ -24,6 +28,9 @@ const LOOK_AGAIN: Span = Span::from_micros(2_000);
 /// and how often, at most, before the next piece is taken all the same: actions that are scripts
 /// take their time, and who is banned must be known.
 const LOOKS: u32 = 50;
+
+/// How soon a database is asked again that could not be read.
+const ASK_AGAIN: Span = Span::from_secs(5);
 
 /// How long new lines wait for the first piece of every jail.
 const FIRST_PIECE: Span = Span::from_micros(500_000);
@@ -39,6 +46,10 @@ pub(super) struct Restoring {
     /// Unbanned by hand meanwhile; `everything` when it was all of them.
     forgotten: Vec<FailId>,
     everything: bool,
+    /// What kept the database from being read has been told.
+    told: bool,
+    /// A damaged database was mended for it.
+    mended: bool,
     /// Where the next piece begins, while it waits for actions; how often they were looked at, and
     /// when they are next.
     held: Option<(String, u32, Time)>,
@@ -50,6 +61,8 @@ pub(super) struct Restored {
     jail: Arc<str>,
     start: u32,
     bans: Vec<Ban>,
+    /// The address it begins behind.
+    after: String,
     /// The address to go on after; `None` at the end.
     last: Result<Option<String>, StoreError>,
 }
@@ -92,6 +105,8 @@ impl Daemon {
             pieces: 0,
             forgotten: Vec::new(),
             everything: false,
+            told: false,
+            mended: false,
             held: None,
         });
         self.ask_piece(name, start, String::new());
@@ -101,16 +116,23 @@ impl Daemon {
     /// is all there is nearly always, goes before the `lines` that were put by.
     pub(super) fn bring_back_bans(&mut self, inbox: &Inbox<Message>, mut lines: Vec<Message>) {
         let limit = clock::now() + FIRST_PIECE;
-        while self.restoring.iter().any(|restoring| restoring.pieces == 0) && !self.stopping {
+        while self.waits_for_database() && !self.stopping {
             match inbox.next(Some(limit)) {
                 Waited::Message(message) => self.take_but_lines(message, &mut lines),
                 Waited::Due => break,
             }
         }
         lines.into_iter().for_each(|message| self.take(message));
-        while !self.restoring.is_empty() && !self.stopping {
+        // A database in trouble keeps nobody from being told that we are ready.
+        while self.restoring.iter().any(|restoring| !restoring.told) && !self.stopping {
             self.step(inbox);
         }
+    }
+
+    /// Whether a first piece, or who was banned before, is still to come.
+    fn waits_for_database(&self) -> bool {
+        let mut restoring = self.restoring.iter();
+        restoring.any(|restoring| restoring.pieces == 0) || self.recalling == Some(None)
     }
 
     fn ask_piece(&self, name: &Arc<str>, start: u32, after: String) {
@@ -139,6 +161,7 @@ impl Daemon {
                 jail,
                 start,
                 bans,
+                after,
                 last,
             }));
         });
@@ -150,6 +173,7 @@ impl Daemon {
             jail,
             start,
             mut bans,
+            after,
             last,
         } = piece;
         let Some(place) = self
@@ -168,11 +192,7 @@ impl Daemon {
                 self.go_on_restoring(clock::now());
             }
             Ok(None) => drop(self.restoring.remove(place)),
-            Err(error) => {
-                self.restoring.remove(place);
-                let message = format!("[{jail}] bans are not restored: {error}");
-                say(Level::Error, Logger::Database, message);
-            }
+            Err(error) => self.ask_piece_again(place, after, error),
         }
         // The next piece is being read meanwhile.
         self.with_jail(&jail, |jail, turn| {
@@ -182,6 +202,88 @@ impl Daemon {
         });
         if whole {
             self.act_all(&jail, || Job::Reconcile);
+        }
+    }
+
+    /// A piece could not be read: it is asked for again, of a mended database where that helps.
+    fn ask_piece_again(&mut self, place: usize, after: String, error: StoreError) {
+        let restoring = &mut self.restoring[place];
+        let damaged = error.problem == Problem::Corrupt;
+        // Why it is not open has been told.
+        if !std::mem::replace(&mut restoring.told, true) && error.problem != Problem::Closed {
+            let message = format!("[{}] bans are not restored yet: {error}", restoring.jail);
+            say(Level::Error, Logger::Database, message);
+        }
+        if damaged && restoring.mended {
+            self.restoring.remove(place);
+            return;
+        }
+        let wait = if damaged { Span::ZERO } else { ASK_AGAIN };
+        restoring.mended |= damaged;
+        restoring.held = Some((after, LOOKS, clock::now() + wait));
+        if damaged {
+            self.keeper.mend(error);
+        }
+    }
+
+    /// Who was banned before, for jails that go by it; read once.
+    pub(super) fn recall(&mut self) {
+        if self.recalling.is_none() && self.engine.history().is_empty() {
+            self.recall_again();
+        }
+    }
+
+    pub(super) fn recall_again(&mut self) {
+        self.recalling = Some(None);
+        self.engine.history_mut().begin();
+        let outlet = self.outlet.clone();
+        self.keeper.look(move |store| {
+            let mut past = Vec::with_capacity(PIECE);
+            let end = store.history(|ban| {
+                past.push(ban);
+                if past.len() == PIECE {
+                    let full = std::mem::replace(&mut past, Vec::with_capacity(PIECE));
+                    outlet.send(Message::History(full, None));
+                }
+            });
+            outlet.send(Message::History(past, Some(end)));
+        });
+    }
+
+    /// Some of those who were banned before have been read.
+    pub(super) fn recalled(&mut self, past: Vec<PastBan>, end: Option<Result<(), StoreError>>) {
+        let history = self.engine.history_mut();
+        for ban in past {
+            let known = Past {
+                count: ban.count,
+                time: ban.time,
+                bantime: ban.bantime,
+            };
+            // Banned while this was on its way: the database counts from one, as we did.
+            if let Some(count) = history.recall(&ban.jail, &ban.id, known) {
+                let jail = ban.jail.into();
+                let id = ban.id;
+                self.keeper.write(Write::Count { jail, id, count });
+            }
+        }
+        match end {
+            None => {}
+            Some(Ok(())) => {
+                history.end();
+                (self.recalling, self.recall_told) = (None, false);
+            }
+            Some(Err(error)) => {
+                let again = clock::now() + ASK_AGAIN;
+                let told = std::mem::replace(&mut self.recall_told, true);
+                if !told && error.problem != Problem::Closed {
+                    let message = format!("past bans do not count yet: {error}");
+                    say(Level::Error, Logger::Database, message);
+                }
+                if error.problem == Problem::Corrupt {
+                    self.keeper.mend(error);
+                }
+                self.recalling = Some(Some(again));
+            }
         }
     }
 
@@ -209,6 +311,9 @@ impl Daemon {
 
     /// Asks for pieces that waited for actions long enough.
     pub(super) fn go_on_restoring(&mut self, now: Time) {
+        if self.recalling.flatten().is_some_and(|due| due <= now) {
+            self.recall_again();
+        }
         for place in 0..self.restoring.len() {
             let restoring = &mut self.restoring[place];
             let Some((_, looks, due)) = &mut restoring.held else {
@@ -241,6 +346,7 @@ impl Daemon {
             .iter()
             .filter_map(|restoring| restoring.held.as_ref())
             .map(|(_, _, due)| *due)
+            .chain(self.recalling.flatten())
             .min()
     }
 

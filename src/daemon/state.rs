@@ -19,7 +19,7 @@ use super::inlets::Inlets;
 use super::jails::{Acting, Running};
 use super::journals::JournalReader;
 use super::keeper::{Keeper, News};
-use super::logs::Followed;
+use super::logs::{Followed, Row};
 use super::metrics::Endpoint;
 use super::restore::{Left, Restored, Restoring};
 use super::shared::Surroundings;
@@ -34,8 +34,8 @@ use crate::model::{Ban, Level, Logger, NameAnswer, Record, ServerSettings, Span,
 use crate::protocol::Value;
 use crate::source::journal::{JournalEvent, JournalWatcher};
 use crate::source::pushed::Push;
-use crate::source::{LogId, SourceEvent, Watcher};
-use crate::store::Write;
+use crate::source::{LogId, SourceEvent, Subscriber, Watcher};
+use crate::store::{PastBan, StoreError, Write};
 
 /// How old what is known of our own addresses may be when lines are judged; fail2ban's 5 minutes.
 const OWN_AGE: Span = Span::from_secs(300);
@@ -68,6 +68,10 @@ pub(super) enum Message {
         ignored: bool,
         records: Vec<Record>,
     },
+    /// Where a jail's logs were left, as the database knows it.
+    Places(Subscriber, Result<Vec<Row>, StoreError>),
+    /// Some of those who were banned before; what reading came to, with the last of them.
+    History(Vec<PastBan>, Option<Result<(), StoreError>>),
     /// A piece of the bans that come back.
     Restored(Restored),
     News(News),
@@ -102,6 +106,11 @@ pub(super) struct Daemon {
     pub(super) positions_written: Time,
     /// The number the next jail is known by to the watcher.
     pub(super) next_subscriber: u32,
+    /// Jails whose logs the database was asked about, and until when its answer is waited for.
+    pub(super) unplaced: Vec<(Subscriber, Time)>,
+    /// Who was banned before is being read; with a time: it was tried, and is tried again then.
+    pub(super) recalling: Option<Option<Time>>,
+    pub(super) recall_told: bool,
     /// Jails whose bans are coming back.
     pub(super) restoring: Vec<Restoring>,
     /// Jails whose bans may stand in the firewall already.
@@ -165,6 +174,9 @@ impl Daemon {
             looked: clock::now(),
             positions_written: clock::now(),
             next_subscriber: 0,
+            unplaced: Vec::new(),
+            recalling: None,
+            recall_told: false,
             restoring: Vec::new(),
             left: parts.left,
             endpoint: None,
@@ -196,6 +208,7 @@ impl Daemon {
         self.effects = effects;
         self.perform();
         self.go_on_restoring(now);
+        self.wait_no_more_for_places(now);
         self.keep_house(now);
         self.notifier.alive();
     }
@@ -248,8 +261,10 @@ impl Daemon {
             .next()
             .map(|_| self.looked + LOOK_EVERY);
         let manager = self.notifier.wake().map(|wait| clock::now() + span(wait));
-        [due, manager, positions, look, self.restore_due()]
+        let read = [self.restore_due(), self.places_due()];
+        [due, manager, positions, look]
             .into_iter()
+            .chain(read)
             .flatten()
             .min()
     }
@@ -288,6 +303,8 @@ impl Daemon {
             }
             Message::Metrics(reply) => drop(reply.send(self.metrics())),
             Message::Ended(key) => self.ended(&key),
+            Message::Places(subscriber, rows) => self.places(subscriber, rows),
+            Message::History(past, end) => self.recalled(past, end),
             Message::Restored(piece) => self.restored(piece),
             Message::News(News::Log(record)) => log::emit(&record),
             Message::Disturbed(what) => {
@@ -540,12 +557,26 @@ impl Daemon {
                 name: Arc::clone(name),
                 enabled: true,
             });
-            for ban in member.jail.bans().all() {
+            for mut ban in member.jail.bans().all() {
+                if ban.restored {
+                    // Its count went up by one as it came back.
+                    let ban = Arc::make_mut(&mut ban);
+                    ban.count = ban.count.saturating_sub(1);
+                }
                 self.keeper.write(Write::Ban {
                     jail: Arc::clone(name),
                     ban,
                 });
             }
+        }
+        for (jail, id, past) in self.engine.history().all() {
+            self.keeper.write(Write::Past(PastBan {
+                jail: jail.to_owned(),
+                id: id.clone(),
+                count: past.count,
+                time: past.time,
+                bantime: past.bantime,
+            }));
         }
         self.files
             .values_mut()
@@ -554,6 +585,17 @@ impl Daemon {
             .iter_mut()
             .for_each(|reader| reader.unwritten = true);
         self.write_positions();
+    }
+
+    /// Before the jails end, and with them what is known of their bans: a database that is gone
+    /// is written anew.
+    pub(super) fn save_before_the_end(&mut self) {
+        let gone = self
+            .keeper
+            .ask(Duration::from_secs(1), |store| store.is_gone());
+        if gone == Some(true) {
+            self.write_everything();
+        }
     }
 
     /// SIGUSR1 and `flushlogs`: what was done, in fail2ban's words.

@@ -3,7 +3,7 @@
 //! A copy of the database's `bips` table in memory, kept for jails that increment; the store fills
 //! it at start and writes what happens here after.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::model::{BanTime, FailId, Span, Time};
 
@@ -25,16 +25,64 @@ pub struct Past {
 pub struct History {
     jails: Vec<Box<str>>,
     past: HashMap<(u16, FailId), Past>,
+    /// While the database is read: who was banned meanwhile, and who is to be forgotten.
+    reading: Option<Reading>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Reading {
+    banned: HashSet<(u16, FailId)>,
+    forgotten: Vec<(u16, Option<FailId>)>,
 }
 
 impl History {
     /// Notes a ban; it replaces what was known of the ID in that jail.
     pub fn record(&mut self, jail: &str, id: FailId, past: Past) {
-        let key = self.key(jail).unwrap_or_else(|| {
-            self.jails.push(jail.into());
-            (self.jails.len() - 1) as u16
-        });
+        let key = self.key_of(jail);
+        if let Some(reading) = &mut self.reading {
+            reading.banned.insert((key, id.clone()));
+        }
         self.past.insert((key, id), past);
+    }
+
+    /// The database begins to tell who was banned before.
+    pub fn begin(&mut self) {
+        self.reading.get_or_insert_default();
+    }
+
+    /// What the database knows of an ID. Bans that were made while it was on its way are counted on
+    /// top of it: how many there are then.
+    pub fn recall(&mut self, jail: &str, id: &FailId, past: Past) -> Option<u32> {
+        let key = self.key_of(jail);
+        let banned = self.reading.as_mut().map(|reading| &mut reading.banned);
+        let meanwhile = banned.is_some_and(|banned| banned.remove(&(key, id.clone())));
+        match self.past.get_mut(&(key, id.clone())) {
+            Some(known) if meanwhile && known.time > past.time => {
+                known.count = known.count.saturating_add(past.count);
+                Some(known.count)
+            }
+            Some(_) => None,
+            None => {
+                self.past.insert((key, id.clone()), past);
+                None
+            }
+        }
+    }
+
+    /// All has been told.
+    pub fn end(&mut self) {
+        let Some(reading) = self.reading.take() else {
+            return;
+        };
+        for (key, id) in reading.forgotten {
+            match id {
+                Some(id) if !reading.banned.contains(&(key, id.clone())) => {
+                    self.past.remove(&(key, id));
+                }
+                Some(_) => {}
+                None => self.past.retain(|(other, _), _| *other != key),
+            }
+        }
     }
 
     /// An ID's past in one jail.
@@ -55,12 +103,24 @@ impl History {
     }
 
     pub fn forget(&mut self, jail: &str, id: &FailId) {
+        if self.reading.is_some() {
+            let key = self.key_of(jail);
+            if let Some(reading) = &mut self.reading {
+                reading.forgotten.push((key, Some(id.clone())));
+            }
+        }
         if let Some(key) = self.key(jail) {
             self.past.remove(&(key, id.clone()));
         }
     }
 
     pub fn forget_jail(&mut self, jail: &str) {
+        if self.reading.is_some() {
+            let key = self.key_of(jail);
+            if let Some(reading) = &mut self.reading {
+                reading.forgotten.push((key, None));
+            }
+        }
         if let Some(key) = self.key(jail) {
             self.past.retain(|(other, _), _| *other != key);
         }
@@ -79,12 +139,27 @@ impl History {
         self.past.shrink_to_fit();
     }
 
+    /// Everything known: jail, ID, past.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &FailId, Past)> {
+        self.past.iter().filter_map(|((jail, id), past)| {
+            let jail = self.jails.get(usize::from(*jail))?;
+            Some((&**jail, id, *past))
+        })
+    }
+
     pub fn len(&self) -> usize {
         self.past.len()
     }
 
     pub fn is_empty(&self) -> bool {
         self.past.is_empty()
+    }
+
+    fn key_of(&mut self, jail: &str) -> u16 {
+        self.key(jail).unwrap_or_else(|| {
+            self.jails.push(jail.into());
+            (self.jails.len() - 1) as u16
+        })
     }
 
     fn key(&self, jail: &str) -> Option<u16> {

@@ -28,6 +28,8 @@ pub enum Problem {
     Corrupt,
     /// Made by a newer fail2ban; left as it is.
     Newer(i64),
+    /// Its file could not be opened yet.
+    Closed,
     /// It cannot be opened, read or written, for the reason given.
     Unusable(String),
 }
@@ -67,10 +69,9 @@ impl fmt::Display for StoreError {
         match &self.problem {
             Problem::Busy => f.write_str("locked by another program; will be tried again"),
             Problem::Full => f.write_str("no space left on its disk; will be tried again"),
-            Problem::ReadOnly => f.write_str(
-                "cannot be written; bans work, but are not remembered over a restart until it can",
-            ),
+            Problem::ReadOnly => f.write_str("cannot be written; will be tried again"),
             Problem::Vanished => f.write_str("deleted or replaced while in use"),
+            Problem::Closed => f.write_str("not open yet"),
             Problem::Corrupt => f.write_str("damaged, or not a database"),
             Problem::Newer(version) => write!(
                 f,

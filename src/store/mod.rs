@@ -74,6 +74,21 @@ impl Store {
         }
     }
 
+    /// A store whose file could not be opened yet: reading and writing fail.
+    pub const fn closed(place: Place) -> Self {
+        Self {
+            place,
+            connection: None,
+            identity: None,
+            maxmatches: MAXMATCHES,
+        }
+    }
+
+    /// Whether there is a file to be opened still.
+    pub const fn is_closed(&self) -> bool {
+        matches!(self.place, Place::File(_)) && self.connection.is_none()
+    }
+
     pub const fn place(&self) -> &Place {
         &self.place
     }
@@ -85,6 +100,13 @@ impl Store {
 
     pub const fn maxmatches(&self) -> usize {
         self.maxmatches
+    }
+
+    fn check_open(&self) -> Result<(), StoreError> {
+        if self.is_closed() {
+            return Err(StoreError::of(self.path(), Problem::Closed));
+        }
+        Ok(())
     }
 
     fn fail(&self, error: &rusqlite::Error) -> StoreError {

@@ -51,10 +51,22 @@ impl Store {
                     Err(StoreError {
                         problem: Problem::Corrupt,
                         ..
-                    }) => Self::repair(&path, now),
+                    }) => Self::set_aside(&path, now),
                     result => result,
                 }
             }
+        }
+    }
+
+    /// Damage was found in use: the file is set aside, whatever opening it would say, and what can
+    /// be read of it is copied over.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn repair(place: Place, now: Time) -> Result<Opened, StoreError> {
+        match &place {
+            Place::File(path) => Self::set_aside(path, now),
+            Place::Memory | Place::Off => Self::open(place, now),
         }
     }
 
@@ -101,8 +113,8 @@ impl Store {
     }
 
     /// Sets a damaged database aside and makes a new one of what can be read of it.
-    fn repair(path: &Path, now: Time) -> Result<Opened, StoreError> {
-        let backup = backup_path(path, now);
+    fn set_aside(path: &Path, now: Time) -> Result<Opened, StoreError> {
+        let backup = free_path(&backup_path(path, now));
         fs::rename(path, &backup).map_err(|error| StoreError::io(path, &error))?;
         // Its journal belongs to it; beside the new file it would be taken for the new one's.
         let _ = fs::rename(journal_path(path), journal_path(&backup));
@@ -128,6 +140,11 @@ impl Store {
             }
             Place::File(_) | Place::Memory | Place::Off => Ok(()),
         }
+    }
+
+    /// Whether the file is gone, or another stands in its place.
+    pub fn is_gone(&self) -> bool {
+        self.connection.is_some() && self.check_identity().is_err()
     }
 
     /// Closes the database; returns what to log.
@@ -178,6 +195,19 @@ fn backup_path(path: &Path, now: Time) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{date}"));
     name.into()
+}
+
+/// What was set aside before is not overwritten: the second of one second ends in `-2`.
+fn free_path(path: &Path) -> PathBuf {
+    let numbered = (2..).map(|number| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!("-{number}"));
+        PathBuf::from(name)
+    });
+    std::iter::once(path.to_owned())
+        .chain(numbered)
+        .find(|path| !path.exists())
+        .unwrap_or_else(|| path.to_owned())
 }
 
 fn journal_path(path: &Path) -> PathBuf {

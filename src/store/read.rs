@@ -91,6 +91,7 @@ impl Store {
         piece: Piece<'_>,
         mut each: impl FnMut(Ban),
     ) -> Result<Option<String>, StoreError> {
+        self.check_open()?;
         let Some(connection) = &self.connection else {
             return Ok(None);
         };
@@ -134,6 +135,7 @@ impl Store {
 
     /// Who was banned before, in all jails, each handed to `each`.
     pub fn history(&self, mut each: impl FnMut(PastBan)) -> Result<(), StoreError> {
+        self.check_open()?;
         let Some(connection) = &self.connection else {
             return Ok(());
         };
@@ -154,6 +156,7 @@ impl Store {
 
     /// How far each log of a jail was read: its path, the hash of its first line then, the position.
     pub fn positions(&self, jail: &str) -> Result<Vec<(String, String, Position)>, StoreError> {
+        self.check_open()?;
         let Some(connection) = &self.connection else {
             return Ok(Vec::new());
         };

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Statement, params};
 use super::Store;
 use super::data;
 use super::error::StoreError;
-use super::read::Position;
+use super::read::{PastBan, Position};
 use crate::model::{Ban, FailId, Span, Time};
 
 /// One thing to remember.
@@ -23,6 +23,14 @@ pub enum Write {
     Ban {
         jail: Arc<str>,
         ban: Arc<Ban>,
+    },
+    /// Somebody banned before, of whom the database knows nothing any more.
+    Past(PastBan),
+    /// How often somebody was banned by now.
+    Count {
+        jail: Arc<str>,
+        id: FailId,
+        count: u32,
     },
     /// An ID is unbanned: its bans are forgotten.
     Forget {
@@ -55,6 +63,7 @@ const OUTDATED: i64 = 3;
 impl Store {
     /// Writes a batch: all of it, or, when it fails, none.
     pub fn apply(&mut self, writes: &[Write]) -> Result<(), StoreError> {
+        self.check_open()?;
         if self.connection.is_none() || writes.is_empty() {
             return Ok(());
         }
@@ -76,6 +85,16 @@ impl Store {
                     connection.execute("UPDATE jails SET enabled = 0", [])?;
                 }
                 Write::Ban { jail, ban } => bans.write(jail, ban)?,
+                Write::Past(past) => {
+                    bans.know(&past.jail.as_str().into())?;
+                    set_past(connection, past)?;
+                }
+                Write::Count { jail, id, count } => {
+                    connection.execute(
+                        "UPDATE bips SET bancount = ? WHERE jail = ? AND ip = ?",
+                        params![count, jail, id.to_string()],
+                    )?;
+                }
                 Write::Forget { jail, id } => {
                     for table in ["bips", "bans"] {
                         connection.execute(
@@ -112,6 +131,21 @@ fn set_jail(connection: &Connection, name: &str, enabled: bool) -> rusqlite::Res
         "INSERT INTO jails(name, enabled) VALUES(?1, ?2) \
          ON CONFLICT(name) DO UPDATE SET enabled = ?2",
         params![name, enabled],
+    )?;
+    Ok(())
+}
+
+fn set_past(connection: &Connection, past: &PastBan) -> rusqlite::Result<()> {
+    connection.execute(
+        "INSERT OR IGNORE INTO bips(ip, jail, timeofban, bantime, bancount, data) \
+         VALUES(?, ?, ?, ?, ?, CAST('{}' AS BLOB))",
+        params![
+            past.id.to_string(),
+            past.jail,
+            past.time.secs(),
+            past.bantime.number(),
+            past.count
+        ],
     )?;
     Ok(())
 }

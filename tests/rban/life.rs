@@ -145,7 +145,7 @@ impl Home {
         }
     }
 
-    fn wait_banned(&self, address: &str) {
+    pub(crate) fn wait_banned(&self, address: &str) {
         self.wait(address, |home| {
             home.ask(&["get", "door", "banip"])
                 .contains(address)
@@ -154,25 +154,25 @@ impl Home {
     }
 
     /// Each ban with its beginning, length and end, as lists show them.
-    fn ends(&self) -> BTreeSet<String> {
+    pub(crate) fn ends(&self) -> BTreeSet<String> {
         let text = self.ask(&["get", "door", "banip", "--with-time"]);
         text.lines().map(|line| line.trim().to_owned()).collect()
     }
 
-    fn rows(&self, sql: &str) -> Vec<String> {
+    pub(crate) fn rows(&self, sql: &str) -> Vec<String> {
         let connection = Connection::open(self.path("db")).expect("a database");
         let mut statement = connection.prepare(sql).expect("a query");
         let rows = statement.query_map([], |row| row.get(0)).expect("rows");
         rows.map(|row| row.expect("text")).collect()
     }
 
-    fn bips(&self) -> Vec<String> {
+    pub(crate) fn bips(&self) -> Vec<String> {
         self.rows(
             "SELECT ip || ' ' || timeofban || ' ' || bantime || ' ' || bancount FROM bips ORDER BY ip",
         )
     }
 
-    fn positions(&self) -> Vec<String> {
+    pub(crate) fn positions(&self) -> Vec<String> {
         self.rows("SELECT jail || path || ' ' || firstlinemd5 || ' ' || lastfilepos FROM logs")
     }
 }
@@ -186,12 +186,12 @@ impl Drop for Home {
     }
 }
 
-fn lines(address: &str, count: usize) -> String {
+pub(crate) fn lines(address: &str, count: usize) -> String {
     let now = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S");
     format!("{now} bad guest {address}\n").repeat(count)
 }
 
-fn append(path: &Path, text: &str) {
+pub(crate) fn append(path: &Path, text: &str) {
     let mut file = fs::OpenOptions::new()
         .append(true)
         .open(path)

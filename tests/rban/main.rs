@@ -6,6 +6,7 @@ mod bench;
 mod client;
 mod config_stream;
 mod control;
+mod database;
 mod date;
 mod date_reference;
 mod dns;

@@ -92,3 +92,16 @@ impl Room {
         self.run(move || sh(&script).status.success())
     }
 }
+
+/// Runs a test with mounts of its own: what it mounts nobody else sees, and all is gone with it.
+pub(crate) fn with_own_mounts<T: Send>(test: impl FnOnce() -> T + Send) -> T {
+    let inside = || {
+        unshare(CloneFlags::CLONE_NEWNS).expect("root, for a mount namespace");
+        said("mount --make-rprivate /");
+        test()
+    };
+    thread::scope(|scope| match scope.spawn(inside).join() {
+        Ok(value) => value,
+        Err(panic) => std::panic::resume_unwind(panic),
+    })
+}
