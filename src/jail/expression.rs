@@ -2,7 +2,8 @@
 //! such settings use, parsed once and evaluated without Python.
 //!
 //! Names: `ban.Time`, `ban.Count`, `banFactor`, `math.*`, `random.random()`. Whole numbers stay
-//! whole as in Python and become floating point where they no longer fit.
+//! whole as in Python and become floating point where they no longer fit; beyond 1e308 they have no
+//! value.
 
 use std::fmt;
 
@@ -112,6 +113,8 @@ enum Node {
     Factor,
     Unary(&'static str, Box<Node>),
     Binary(&'static str, Box<Node>, Box<Node>),
+    /// `a < b <= c`: each with its neighbour.
+    Chain(Box<Node>, Vec<(&'static str, Node)>),
     /// `then if test else other`
     Choice(Box<[Node; 3]>),
     Call(&'static str, Vec<Node>),
@@ -125,15 +128,17 @@ const FUNCTIONS: &[(&str, std::ops::RangeInclusive<usize>)] = &[
     ("max", 1..=9),
     ("min", 1..=9),
     ("pow", 2..=2),
-    ("round", 1..=1),
+    ("round", 1..=2),
     ("math.ceil", 1..=1),
     ("math.exp", 1..=1),
+    ("math.fabs", 1..=1),
     ("math.floor", 1..=1),
     ("math.log", 1..=2),
     ("math.log10", 1..=1),
     ("math.log2", 1..=1),
     ("math.pow", 2..=2),
     ("math.sqrt", 1..=1),
+    ("math.trunc", 1..=1),
     ("random.random", 0..=0),
     ("random.uniform", 2..=2),
     ("random.randint", 2..=2),
@@ -143,7 +148,7 @@ const FUNCTIONS: &[(&str, std::ops::RangeInclusive<usize>)] = &[
 const OPERATORS: &[&[&str]] = &[
     &["or"],
     &["and"],
-    &["<=", ">=", "==", "!=", "<", ">"],
+    COMPARISONS,
     &["|"],
     &["^"],
     &["&"],
@@ -151,6 +156,8 @@ const OPERATORS: &[&[&str]] = &[
     &["+", "-"],
     &["*", "//", "/", "%"],
 ];
+
+const COMPARISONS: &[&str] = &["<=", ">=", "==", "!=", "<", ">"];
 
 /// Parentheses, signs and powers may nest this deep; no formula in use comes near.
 const DEPTH: usize = 64;
@@ -240,19 +247,48 @@ impl Parser<'_> {
         let Some(operators) = OPERATORS.get(row) else {
             return self.unary();
         };
-        let mut left = self.binary(row + 1)?;
-        'more: loop {
-            for &operator in *operators {
-                let shifts = matches!(operator, "<" | ">") && self.doubled(operator);
-                let power = operator == "*" && self.doubled("*");
-                if !shifts && !power && self.take(operator) {
-                    let right = self.binary(row + 1)?;
-                    left = Node::Binary(operator, Box::new(left), Box::new(right));
-                    continue 'more;
-                }
-            }
-            return Ok(left);
+        if *operators == COMPARISONS {
+            return self.comparison(row);
         }
+        let mut left = self.binary(row + 1)?;
+        while let Some(operator) = self.operator(operators) {
+            let right = self.binary(row + 1)?;
+            left = Node::Binary(operator, Box::new(left), Box::new(right));
+        }
+        Ok(left)
+    }
+
+    /// `not` binds looser than comparisons, and comparisons chain.
+    fn comparison(&mut self, row: usize) -> Result<Node, ExpressionError> {
+        self.depth += 1;
+        if self.depth > DEPTH {
+            return Err(self.error("nested too deep"));
+        }
+        let node = if self.take("not") {
+            Node::Unary("not", Box::new(self.comparison(row)?))
+        } else {
+            let first = self.binary(row + 1)?;
+            let mut others = Vec::new();
+            while let Some(operator) = self.operator(COMPARISONS) {
+                others.push((operator, self.binary(row + 1)?));
+            }
+            if others.is_empty() {
+                first
+            } else {
+                Node::Chain(Box::new(first), others)
+            }
+        };
+        self.depth -= 1;
+        Ok(node)
+    }
+
+    /// Takes one of these operators, unless a longer one stands there.
+    fn operator(&mut self, operators: &'static [&'static str]) -> Option<&'static str> {
+        operators.iter().copied().find(|operator| {
+            let shifts = matches!(*operator, "<" | ">") && self.doubled(operator);
+            let power = *operator == "*" && self.doubled("*");
+            !shifts && !power && self.take(operator)
+        })
     }
 
     /// Whether the operator stands here twice: `<<`, `**`.
@@ -268,7 +304,7 @@ impl Parser<'_> {
         if self.depth > DEPTH {
             return Err(self.error("nested too deep"));
         }
-        for sign in ["-", "+", "~", "not"] {
+        for sign in ["-", "+", "~"] {
             if self.take(sign) {
                 let node = Node::Unary(sign, Box::new(self.unary()?));
                 self.depth -= 1;
@@ -400,6 +436,17 @@ fn value(node: &Node, names: &mut Names<'_>) -> Result<Number, NoValue> {
             }
         }
         Node::Binary(operator, a, b) => binary(operator, value(a, names)?, value(b, names)?)?,
+        Node::Chain(first, others) => {
+            let mut left = value(first, names)?;
+            for (operator, right) in others {
+                let right = value(right, names)?;
+                if !binary(operator, left, right)?.truth() {
+                    return Ok(Int(0));
+                }
+                left = right;
+            }
+            Int(1)
+        }
         Node::Choice(parts) => {
             let [then, test, other] = &**parts;
             if value(test, names)?.truth() {
@@ -472,6 +519,27 @@ fn power(a: Number, b: Number) -> Result<Number, NoValue> {
     finite(a.float().powf(b.float()))
 }
 
+/// `round(number, digits)`: to the nearest, of two the even one.
+fn rounded(number: Number, digits: Number) -> Result<Number, NoValue> {
+    let Int(digits) = digits else {
+        return Err(NoValue);
+    };
+    let unit = || 10f64.powi(-(digits.max(-300) as i32));
+    match number {
+        Int(_) if digits >= 0 => Ok(number),
+        Int(int) => Ok(Int(
+            ((int as f64 / unit()).round_ties_even() * unit()) as i64
+        )),
+        // A float has no more digits than these.
+        Float(_) if digits > 300 => Ok(number),
+        Float(float) if digits >= 0 => format!("{float:.*}", digits as usize)
+            .parse()
+            .map(Float)
+            .map_err(|_| NoValue),
+        Float(float) => finite((float / unit()).round_ties_even() * unit()),
+    }
+}
+
 fn finite(float: f64) -> Result<Number, NoValue> {
     if float.is_finite() {
         Ok(Float(float))
@@ -487,6 +555,7 @@ fn call(name: &str, arguments: &[Number], names: &mut Names<'_>) -> Result<Numbe
         "abs" => number(0).max(binary("-", Int(0), number(0))?),
         "float" => Float(x),
         "int" => Int(number(0).secs()),
+        "round" if arguments.len() == 2 => rounded(number(0), number(1))?,
         "round" => Int(x.round_ties_even() as i64),
         "max" => arguments
             .iter()
@@ -501,8 +570,11 @@ fn call(name: &str, arguments: &[Number], names: &mut Names<'_>) -> Result<Numbe
         "pow" => power(number(0), number(1))?,
         "math.ceil" => Int(x.ceil() as i64),
         "math.floor" => Int(x.floor() as i64),
+        "math.fabs" => Float(x.abs()),
+        "math.trunc" => Int(x as i64),
         "math.exp" => finite(x.exp())?,
-        "math.log" if arguments.len() == 2 => finite(x.ln() / y.ln())?,
+        "math.log" if arguments.len() == 2 && y > 0.0 => finite(x.ln() / y.ln())?,
+        "math.log" if arguments.len() == 2 => return Err(NoValue),
         "math.log" => finite(x.ln())?,
         "math.log10" => finite(x.log10())?,
         "math.log2" => finite(x.log2())?,

@@ -16,7 +16,7 @@ use rban::model::{
 const MIDNIGHT: i64 = 1_795_305_600;
 
 /// fail2ban's built-in values, with the `key = value` lines of `changes` applied.
-fn settings(changes: &str) -> JailSettings {
+pub(crate) fn settings(changes: &str) -> JailSettings {
     let mut settings = JailSettings {
         name: "sshd".to_owned(),
         backend: "auto".to_owned(),

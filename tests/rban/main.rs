@@ -31,6 +31,7 @@ mod packets;
 mod pattern;
 mod protocol;
 mod pushed;
+mod reckoning;
 mod reference;
 mod regex;
 mod samples;
