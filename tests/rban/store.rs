@@ -636,3 +636,190 @@ print('null')";
         .expect("known");
     assert_eq!(journal.time(), NOW + Span::from_micros(500_000));
 }
+
+/// Everything in a database: the tables as they were made, and their rows.
+fn dump(path: &Path) -> Vec<String> {
+    let connection = Connection::open(path).expect("a database");
+    let mut all = Vec::new();
+    for sql in [
+        "SELECT type || ' ' || name || ' ' || coalesce(sql, '') FROM sqlite_master ORDER BY 1",
+        "SELECT 'version ' || version FROM fail2banDb",
+        "SELECT 'jail ' || name || ' ' || enabled FROM jails ORDER BY 1",
+        "SELECT 'log ' || jail || ' ' || path || ' ' || coalesce(firstlinemd5, 'null') || ' ' || \
+         lastfilepos FROM logs ORDER BY 1",
+        "SELECT 'ban ' || jail || ' ' || ip || ' ' || timeofban || ' ' || bantime || ' ' || \
+         bancount || ' ' || typeof(data) || ' ' || data FROM bans ORDER BY 1",
+        "SELECT 'bip ' || jail || ' ' || ip || ' ' || timeofban || ' ' || bantime || ' ' || \
+         bancount || ' ' || typeof(data) || ' ' || data FROM bips ORDER BY 1",
+    ] {
+        let mut statement = connection.prepare(sql).expect(sql);
+        let rows = statement.query_map([], |row| row.get::<_, String>(0));
+        for row in rows.expect(sql) {
+            let text: String = row.expect("a text");
+            // How the statements are laid out is each program's own.
+            let words: String = text.split_whitespace().collect();
+            all.push(words.replace("IFNOTEXISTS", ""));
+        }
+    }
+    all
+}
+
+/// The database of a sample of fail2ban's own, or one made here.
+fn sample(path: &Path, version: i64, own: bool) -> bool {
+    let tests = "/usr/lib/python3/dist-packages/fail2ban/tests/files";
+    let theirs = format!("{tests}/database_v{version}.db");
+    if own {
+        return fs::copy(theirs, path).is_ok();
+    }
+    old(path, version);
+    // Two bans of one address, in two jails, out of order.
+    let bantime = if version < 3 { "" } else { "700, 2," };
+    let connection = Connection::open(path).expect("a database");
+    connection
+        .execute_batch(
+            "DELETE FROM bans WHERE jail = 'lost'; INSERT INTO jails VALUES('web', 0);
+             CREATE INDEX jails_name ON jails(name); CREATE INDEX bans_ip ON bans(ip);",
+        )
+        .expect("a jail");
+    for (jail, ip, age) in [
+        ("sshd", "192.0.2.7", 50),
+        ("web", "192.0.2.7", 90),
+        ("sshd", "192.0.2.7", 70),
+    ] {
+        let sql = format!(
+            "INSERT INTO bans VALUES('{jail}', '{ip}', {}, {bantime} '{{\"failures\": {age}}}')",
+            NOW.secs() - age
+        );
+        connection.execute_batch(&sql).expect("a row");
+    }
+    true
+}
+
+#[test]
+fn an_upgrade_comes_to_what_fail2bans_own_comes_to() {
+    for (version, own) in [(1, true), (2, true), (1, false), (2, false), (3, false)] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (ours, theirs) = (folder.path().join("ours"), folder.path().join("theirs"));
+        if !sample(&ours, version, own) || !sample(&theirs, version, own) {
+            eprintln!("skipped: fail2ban's samples are not installed");
+            continue;
+        }
+        if fail2ban(&theirs, "db.close(); print('null')").is_none() {
+            return;
+        }
+        drop(open(&ours).expect("upgraded"));
+        assert_eq!(dump(&ours), dump(&theirs), "version {version}, own {own}");
+        let backup = |name: &str| fs::read(folder.path().join(format!("{name}.20050814-100000")));
+        let (ours, theirs) = (backup("ours"), backup("theirs"));
+        assert_eq!(ours.is_ok(), theirs.is_ok(), "version {version}, own {own}");
+    }
+}
+
+#[test]
+fn a_purge_leaves_what_fail2bans_leaves() {
+    let (folder, path, mut store) = new();
+    let day = 86_400;
+    let mut batch = vec![
+        Write::Jail {
+            name: "off".into(),
+            enabled: false,
+        },
+        Write::Jail {
+            name: "empty".into(),
+            enabled: false,
+        },
+    ];
+    let ages = [
+        0,
+        59,
+        day - 1,
+        day,
+        day + 1,
+        2 * day,
+        3 * day,
+        4 * day,
+        9 * day,
+    ];
+    let bantimes = [-1, 0, 60, 600, day, 2 * day, 30 * day];
+    for (n, age) in ages.into_iter().enumerate() {
+        for (m, bantime) in bantimes.into_iter().enumerate() {
+            let jail = if m % 3 == 0 { "off" } else { "sshd" };
+            let id = format!("10.0.{n}.{m}");
+            batch.push(write(jail, ban(&id, ago(age), bantime)));
+        }
+    }
+    store.apply(&batch).expect("written");
+    drop(store);
+    let theirs = folder.path().join("theirs");
+    fs::copy(&path, &theirs).expect("a copy");
+    for (age, span) in [("5d", 5 * day), ("1d", day), ("60", 60)] {
+        let script = format!("db.purgeage = '{age}'; db.purge(); db.close(); print('null')");
+        if fail2ban(&theirs, &script).is_none() {
+            return;
+        }
+        let mut store = open(&path).expect("a database").store;
+        let purge = Write::Purge {
+            now: NOW,
+            age: Span::from_secs(span),
+        };
+        store.apply(&[purge]).expect("purged");
+        drop(store);
+        assert_eq!(dump(&path), dump(&theirs), "dbpurgeage = {age}");
+    }
+}
+
+#[test]
+fn dbmaxmatches_keeps_what_fail2ban_keeps() {
+    let lines: Vec<String> = (0..12).map(|n| format!("line {n}")).collect();
+    for most in [0, 1, 5, 10, 20] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (ours, theirs) = (folder.path().join("ours"), folder.path().join("theirs"));
+        let script = format!(
+            "
+db.maxMatches = {most}
+db.addJail(jail)
+for ago, n in ((20, 4), (10, 12)):
+    t = FailTicket('192.0.2.5', MyTime.time() - ago, data={{'matches': ['line %d' % i for i in range(n)]}})
+    t.setAttempt(n); t.setBanTime(600); t.setBanCount(1)
+    db.addBan(jail, t)
+merged = db.getBansMerged('192.0.2.5')
+print(json.dumps([merged.getAttempt(), merged.getMatches()]))"
+        );
+        let Some(merged) = fail2ban(&theirs, &script) else {
+            return;
+        };
+        let mut store = open(&ours).expect("a database").store;
+        store.set_maxmatches(most);
+        let mut batch = vec![Write::Jail {
+            name: "sshd".into(),
+            enabled: true,
+        }];
+        for (age, count) in [(20, 4), (10, 12)] {
+            let plain = |text: &String| MatchedLine {
+                text: text.as_str().into(),
+                date: None,
+            };
+            batch.push(write(
+                "sshd",
+                Ban {
+                    lines: lines[..count].iter().map(plain).collect(),
+                    attempts: count as u32,
+                    count: 1,
+                    data: Captured::new(),
+                    ..ban("192.0.2.5", ago(age), 600)
+                },
+            ));
+        }
+        store.apply(&batch).expect("written");
+        let ours_merged = store
+            .merged(&FailId::parse("192.0.2.5"), None)
+            .expect("merged");
+        assert_eq!(
+            serde_json::json!([ours_merged.failures, ours_merged.lines]),
+            merged,
+            "dbmaxmatches = {most}"
+        );
+        drop(store);
+        assert_eq!(dump(&ours), dump(&theirs), "dbmaxmatches = {most}");
+    }
+}
