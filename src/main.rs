@@ -72,6 +72,7 @@ fn serve(options: &Options, inputs: rban::config::Inputs, environment: &[(String
         watchdog_usec: owned("WATCHDOG_USEC"),
         watchdog_pid: owned("WATCHDOG_PID"),
         listen_fdnames: owned("LISTEN_FDNAMES"),
+        credentials: owned("CREDENTIALS_DIRECTORY"),
     };
     match daemon::run(start) {
         Ok(()) => 0,

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 pub use super::process::Abort;
 use super::script::Script;
-use crate::mail::Letter;
+use crate::mail::{Letter, Limits, Tell};
 use crate::model::Record;
 
 pub(super) mod connections;
 mod ipset;
 mod iptables;
-mod mail;
+pub(super) mod mail;
 pub mod memory;
 pub(super) mod netlink;
 mod nftables;
@@ -43,8 +43,8 @@ pub enum Operation {
     Rule(Rule),
     /// An entry of an ipset.
     Entry(Entry),
-    /// A mail.
-    Mail(Box<Letter>),
+    /// A mail, and how many like it there may be.
+    Mail(Box<(Letter, Limits)>),
 }
 
 impl Operation {
@@ -95,6 +95,8 @@ pub struct Bench<'a> {
     pub abort: &'a Abort,
     /// Where to say what happened.
     pub log: &'a mut dyn FnMut(Record),
+    /// What hears of mails, long after they were handed in.
+    pub tell: &'a Tell,
 }
 
 impl fmt::Debug for Bench<'_> {
@@ -134,7 +136,7 @@ const DRIVERS: &[(Kind, &str, Make)] = &[
     }),
     (Kind::Iptables, "iptables", || Box::new(iptables::Iptables)),
     (Kind::Ipset, "ipset", || Box::new(ipset::Ipset)),
-    (Kind::Mail, "mail", || Box::new(mail::Mail)),
+    (Kind::Mail, "mail", || Box::<mail::Mail>::default()),
 ];
 
 impl Kind {

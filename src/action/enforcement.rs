@@ -18,6 +18,7 @@ use super::process::Abort;
 use super::report::{Event, Failure, Voice};
 use super::tags;
 use super::worker::ActionSpec;
+use crate::mail::Tell;
 use crate::model::{ActionSettings, Ban, Captured, FailId, Level, Logger, Network};
 
 mod bans;
@@ -34,6 +35,7 @@ pub(super) struct Enforcement {
     spec: ActionSpec,
     options: Options,
     voice: Voice,
+    tell: Tell,
     abort: Arc<Abort>,
     /// Drivers in use, made when first needed.
     drivers: HashMap<Kind, Box<dyn Driver>>,
@@ -96,6 +98,7 @@ impl Enforcement {
     pub(super) fn new(spec: ActionSpec, voice: Voice, abort: Arc<Abort>) -> Self {
         Self {
             options: Options::new(&spec.settings, spec.ipv6),
+            tell: letters::teller(&voice, &spec.jail),
             spec,
             voice,
             abort,
@@ -295,6 +298,7 @@ impl Enforcement {
             path: &self.spec.path,
             abort: &self.abort,
             log: &mut log,
+            tell: &self.tell,
         };
         driver.apply(batch, &mut bench)
     }

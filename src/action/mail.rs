@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
+use super::options::{is_on, seconds};
 use super::reader::words;
 use super::tags;
-use crate::mail::{Recipe, Transport, content};
-use crate::model::{ActionSettings, MAIL_OPTION};
+use crate::mail::{Limits, Recipe, Secret, Smtp, Tls, Transport, content};
+use crate::model::{ActionSettings, MAIL_OPTION, Span};
 
 /// Where every MTA keeps it.
 const SENDMAIL: &str = "/usr/sbin/sendmail";
@@ -13,14 +14,15 @@ const SENDMAIL: &str = "/usr/sbin/sendmail";
 const MOST_LINES: usize = 1000;
 /// How `mailcmd` starts where mail(1) sends, fail2ban's and ours: rban has no use for it.
 const MAIL_PROGRAM: &[&str] = &["mail -", "{ read -r subject; mail -s "];
-const SMTP_PORT: u16 = 25;
+/// fail2ban's `lines` of the buffered actions.
+const LINES: u64 = 5;
 
 /// Stands for the host's name while a command is taken apart.
 const HOST: &str = "fq-hostname";
 
 /// The recipe of an action whose mails rban writes itself; `None` for any other action, and for one
 /// whose `mailcmd` is more than a program and its arguments.
-pub(super) fn recipe(settings: &ActionSettings) -> Option<Recipe> {
+pub fn recipe(settings: &ActionSettings) -> Option<Recipe> {
     let parameters = Parameters(settings.options.iter().cloned().collect());
     let python = settings.python.as_ref();
     if python.is_some_and(|path| path.file_name().is_some_and(|name| name == "smtp.py")) {
@@ -29,16 +31,23 @@ pub(super) fn recipe(settings: &ActionSettings) -> Option<Recipe> {
     let content = content(settings.option(MAIL_OPTION)?)?;
     let to = parameters.given("dest", "root");
     let from = parameters.given("sender", "root");
+    let smtp = parameters
+        .filled("smtp")
+        .map(|place| server(&place, &parameters));
     let transport = match parameters.get("mailcmd") {
+        _ if smtp.is_some() => Transport::Smtp(smtp??),
         Some(command) if !MAIL_PROGRAM.iter().any(|start| command.starts_with(start)) => {
             // The host's name is filled in when it is known; it is a plain word.
             let plain = command.replace("<fq-hostname>", HOST);
             let words = words::split(&plain)?.into_iter();
-            words
-                .map(|word| word.replace(HOST, "<fq-hostname>"))
-                .collect()
+            let words = words.map(|word| word.replace(HOST, "<fq-hostname>"));
+            Transport::Program(words.collect())
         }
-        Some(_) | None => [SENDMAIL, "-f", &from, &to].map(str::to_owned).to_vec(),
+        Some(_) | None => {
+            let mut words = [SENDMAIL, "-f", &from].map(str::to_owned).to_vec();
+            words.extend(addresses(&to));
+            Transport::Program(words)
+        }
     };
     let logs = parameters.given("logpath", "");
     Some(Recipe {
@@ -47,26 +56,64 @@ pub(super) fn recipe(settings: &ActionSettings) -> Option<Recipe> {
         to: addresses(&to),
         from,
         from_name: parameters.given("sendername", "Fail2Ban"),
-        transport: Transport::Program(transport),
+        transport,
         logs: logs.split_whitespace().map(str::to_owned).collect(),
         most: parameters
             .get("grepmax")
             .and_then(|text| text.parse().ok())
             .unwrap_or(MOST_LINES),
-        whois_server: parameters.get("whoisserver").filter(|s| !s.is_empty()),
+        whois_server: parameters.filled("whoisserver"),
+        html: parameters.is_on("html"),
+        limits: Limits {
+            lines: content
+                .buffered
+                .then(|| parameters.number("lines", LINES).max(1)),
+            ..limits(&parameters)
+        },
     })
+}
+
+/// An SMTP server with what the parameters say of it; `None` where they make no sense.
+fn server(place: &str, parameters: &Parameters) -> Option<Smtp> {
+    let tls = match parameters.filled("tls") {
+        Some(word) => Some(Tls::parse(&word)?),
+        None => None,
+    };
+    let file = parameters
+        .filled("passwordfile")
+        .map(|path| Secret::File(path.into()));
+    let credential = parameters.filled("credential").map(Secret::Credential);
+    let given = parameters.filled("password").map(Secret::Given);
+    let secret = file.or(credential).or(given);
+    Some(Smtp {
+        // A user without a password is none, for fail2ban.
+        user: parameters.filled("user").filter(|_| secret.is_some()),
+        secret: secret.unwrap_or(Secret::None),
+        ca: parameters.filled("cafile").map(Into::into),
+        ..Smtp::new(place, tls)?
+    })
+}
+
+fn limits(parameters: &Parameters) -> Limits {
+    let usual = Limits::default();
+    let span = |name: &str| {
+        let secs = parameters.filled(name).and_then(|text| seconds(&text))?;
+        Some(Span::from_secs(i64::try_from(secs.as_secs()).ok()?))
+    };
+    let hourly = parameters.number("maxmails", usual.hourly as u64);
+    Limits {
+        hourly: usize::try_from(hourly).unwrap_or(usize::MAX),
+        digest: span("digest"),
+        lines: None,
+        retry: span("retry").unwrap_or(usual.retry),
+        giveup: span("giveup").unwrap_or(usual.giveup),
+    }
 }
 
 /// fail2ban's smtp.py: its parameters and defaults.
 fn smtp(parameters: &Parameters) -> Option<Recipe> {
     let content = parameters.given("matches", "None");
     let place = parameters.given("host", "localhost");
-    let (host, port) = match place.rsplit_once(':') {
-        Some((host, port)) if !host.contains(':') => (host, port.parse().ok()?),
-        Some(_) | None => (place.as_str(), SMTP_PORT),
-    };
-    let user = parameters.get("user").filter(|user| !user.is_empty());
-    let password = parameters.get("password").filter(|word| !word.is_empty());
     Some(Recipe {
         content: crate::mail::content(match content.as_str() {
             "" | "None" => "plain",
@@ -76,14 +123,12 @@ fn smtp(parameters: &Parameters) -> Option<Recipe> {
         to: addresses(&parameters.given("dest", "root")),
         from: parameters.given("sender", "fail2ban"),
         from_name: parameters.given("sendername", "Fail2Ban"),
-        transport: Transport::Smtp {
-            host: host.to_owned(),
-            port,
-            login: user.zip(password),
-        },
+        transport: Transport::Smtp(server(&place, parameters)?),
         logs: Vec::new(),
         most: MOST_LINES,
         whois_server: None,
+        html: parameters.is_on("html"),
+        limits: limits(parameters),
     })
 }
 
@@ -94,6 +139,20 @@ impl Parameters {
     fn get(&self, name: &str) -> Option<String> {
         let text = tags::resolve(self.0.get(name)?, &self.0, None).ok()?;
         Some(text.trim().to_owned())
+    }
+
+    /// One that is given and says something.
+    fn filled(&self, name: &str) -> Option<String> {
+        self.get(name).filter(|text| !text.is_empty())
+    }
+
+    fn number(&self, name: &str, otherwise: u64) -> u64 {
+        let number = self.get(name).and_then(|text| text.parse().ok());
+        number.unwrap_or(otherwise)
+    }
+
+    fn is_on(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|text| is_on(&text))
     }
 
     fn given(&self, name: &str, otherwise: &str) -> String {

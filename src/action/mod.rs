@@ -38,10 +38,12 @@ mod ways;
 mod worker;
 
 pub use ask::ask;
+pub use driver::mail::Courier;
 pub use driver::memory::Drivers;
 pub use facts::{Counts, Facts, History, Merged};
 pub use kernel::{Probe, Standing};
 pub use latency::{STEPS as LATENCY_STEPS, Tally};
+pub use mail::recipe;
 pub use options::{Command, Scope};
 pub use report::{Event, Report, Sink};
 pub use rules::{Lets, Passing, Way as WayIn};

@@ -226,7 +226,7 @@ fn ports(properties: &HashMap<String, String>) -> Ports {
 }
 
 /// Python's and fail2ban's words for yes.
-fn is_on(text: &str) -> bool {
+pub(super) fn is_on(text: &str) -> bool {
     let text = text.trim();
     ["1", "on", "true", "yes"]
         .iter()
@@ -234,7 +234,7 @@ fn is_on(text: &str) -> bool {
 }
 
 /// `timeout` in fail2ban's time format: `60`, `1m`, `1m 30s`, `2min`. `None` where it is none.
-fn seconds(text: &str) -> Option<Duration> {
+pub(super) fn seconds(text: &str) -> Option<Duration> {
     let mut total = 0u64;
     let mut rest = text.trim();
     while !rest.is_empty() {

@@ -90,6 +90,14 @@ impl Voice {
         });
     }
 
+    /// Something goes wrong that may yet come right.
+    pub(super) fn ails(&self, reason: String) {
+        *self
+            .last_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(reason);
+    }
+
     /// How many commands failed for good.
     pub(super) fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)

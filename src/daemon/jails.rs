@@ -271,7 +271,7 @@ impl Daemon {
             ipv6: self.server.allowipv6.unwrap_or_else(facts::has_ipv6),
             path: Arc::clone(&self.surroundings.path),
             facts: Arc::clone(numbers) as Arc<dyn crate::action::Facts>,
-            drivers: crate::action::Drivers::default(),
+            drivers: crate::action::Drivers::with_post(self.post.clone()),
             left: self.left.of(jail),
         };
         // What an action has to say goes to the log at once: at the end nobody takes messages.

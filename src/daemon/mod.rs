@@ -32,8 +32,8 @@ mod why;
 use std::fmt;
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use std::sync::mpsc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use nix::sys::stat::{Mode, umask};
@@ -42,10 +42,11 @@ use nix::unistd::Uid;
 pub use facts::firewall;
 pub use socket::BindError;
 
-use crate::action::{DEFAULT_PATH, Watch};
+use crate::action::{Courier, DEFAULT_PATH, Watch};
 use crate::config::{self, Complaint, Disk, Firewall, Inputs};
 use crate::date::Zone;
 use crate::log::{Log, Surroundings as LogSurroundings, Target};
+use crate::mail::Post;
 use crate::model::{FAIL2BAN_VERSION, Level, Logger, ServerSettings, Span};
 use crate::protocol::{Request, Value};
 use crate::store::{Place, Problem, Store, Write};
@@ -61,6 +62,8 @@ use systemd::Notifier;
 
 /// How long the database may take to write what is left at the end.
 const CLOSING: Duration = Duration::from_secs(10);
+/// How long mails of the end, the stops' among them, may take to leave; the rest waits on the disk.
+const LEAVING: Duration = Duration::from_secs(5);
 /// How long start-up waits to hear of the logs; a file system that hangs must not hold up bans.
 const FIRST_LOOK: Span = Span::from_micros(500_000);
 /// The longest `sleep` a client may ask for.
@@ -84,6 +87,8 @@ pub struct Start {
     pub watchdog_pid: Option<String>,
     /// `LISTEN_FDNAMES`: what systemd calls the sockets it hands over.
     pub listen_fdnames: Option<String>,
+    /// `CREDENTIALS_DIRECTORY`: where systemd puts a mail server's password.
+    pub credentials: Option<String>,
 }
 
 /// Why the daemon did not start.
@@ -197,15 +202,18 @@ pub fn run(start: Start) -> Result<(), StartError> {
     signals::listen(move |asked| told.send(Message::Asked(asked)))?;
     let commands = outlet.clone();
     server.serve(move |command| hand_over(&commands, command))?;
+    let path = start.path.as_deref().unwrap_or(DEFAULT_PATH);
+    let post = open_post(settings.dbfile.as_deref(), path, start.credentials);
     let mut daemon = Daemon::new(Parts {
         surroundings: Surroundings {
             inputs: start.inputs,
             zone,
-            path: start.path.as_deref().unwrap_or(DEFAULT_PATH).into(),
+            path: path.into(),
         },
         server: settings,
         keeper,
         watcher,
+        post,
         log: log.clone(),
         outlet,
         fed: start.fed,
@@ -303,6 +311,21 @@ fn open_store(settings: &ServerSettings) -> (Store, Option<(Problem, String)>) {
     (store, trouble)
 }
 
+/// Where mails wait, next to the database; in memory where there is none.
+fn open_post(dbfile: Option<&Path>, path: &str, credentials: Option<String>) -> Post {
+    let folder = dbfile
+        .and_then(Path::parent)
+        .map(|folder| folder.join("mail"));
+    let courier = Courier {
+        path: path.into(),
+        credentials,
+        now: clock::now,
+        say: crate::log::emit,
+        name: |_| "not looked up".to_owned(),
+    };
+    Post::open(folder.as_deref(), Arc::new(courier))
+}
+
 /// Has the daemon's thread carry a client's command out, and waits for the answer here, on the
 /// client's own thread.
 fn hand_over(outlet: &inbox::Outlet<Message>, command: Value) -> socket::Answer {
@@ -356,6 +379,11 @@ fn shut_down(mut daemon: Daemon, inbox: &Inbox<Message>, server: Server) {
     }
     if let Some(record) = daemon.keeper.close(CLOSING) {
         crate::log::emit(&record);
+    }
+    let left = daemon.post.close(LEAVING);
+    if left > 0 {
+        let message = format!("{left} mails wait for the next start");
+        say(Level::Info, Logger::Server, message);
     }
     daemon.endings.farewell();
     drop(server);

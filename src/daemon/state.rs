@@ -30,6 +30,7 @@ use crate::dns;
 use crate::engine::{Effects, Engine};
 use crate::jail::Effect;
 use crate::log::{self, Log};
+use crate::mail::Post;
 use crate::model::{Ban, Level, Logger, NameAnswer, Record, ServerSettings, Span, Time};
 use crate::protocol::Value;
 use crate::source::journal::{JournalEvent, JournalWatcher};
@@ -97,6 +98,7 @@ pub(super) struct Daemon {
     pub(super) journals: Vec<JournalReader>,
     pub(super) inlets: Inlets,
     pub(super) log: Log,
+    pub(super) post: Post,
     pub(super) outlet: Outlet<Message>,
     pub(super) notifier: Notifier,
     pub(super) effects: Effects,
@@ -136,6 +138,7 @@ pub(super) struct Parts {
     pub(super) keeper: Keeper,
     pub(super) watcher: Watcher,
     pub(super) log: Log,
+    pub(super) post: Post,
     pub(super) outlet: Outlet<Message>,
     pub(super) notifier: Notifier,
     pub(super) fed: bool,
@@ -166,6 +169,7 @@ impl Daemon {
             journals: Vec::new(),
             inlets: Inlets::default(),
             log: parts.log,
+            post: parts.post,
             outlet: parts.outlet,
             notifier: parts.notifier,
             effects: Effects::default(),

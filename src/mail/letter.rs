@@ -1,5 +1,10 @@
 //! One mail as data: whom to, its subject, and its text with gaps for what must be looked up.
 
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::lookup::LookUp;
 use super::recipe::{Content, Matched, Recipe, Transport};
 use crate::model::{BanTime, Time};
 
@@ -7,35 +12,104 @@ use crate::model::{BanTime, Time};
 const SUBJECT: usize = 200;
 
 /// A piece of a mail's text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Part {
     Text(String),
+    /// An address's name, in a line behind `Name:`.
+    Name(IpAddr),
+    /// Its country and network, in lines of their own.
+    Country(IpAddr),
     /// What whois says about an address; asked of this server if given.
-    Whois(std::net::IpAddr, Option<String>),
+    Whois(IpAddr, Option<String>),
     /// The last `most` lines of these logs that name this.
     Log(Vec<String>, String, usize),
 }
 
+/// What a mail is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum About {
+    Start,
+    /// `silent`: nothing is to be mailed, but what was collected goes out.
+    Stop {
+        silent: bool,
+    },
+    Ban {
+        id: String,
+        attempts: u64,
+    },
+    /// Bans collected.
+    Digest,
+}
+
 /// One mail.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Letter {
+    /// Whose mail it is.
+    pub jail: String,
+    pub action: String,
+    /// What it calls the jail.
+    pub name: String,
+    pub about: About,
     pub transport: Transport,
     pub from: String,
     pub from_name: String,
     pub to: Vec<String>,
+    /// Those of `to` who have it not yet; empty is everybody.
+    pub left: Vec<String>,
     pub subject: String,
     /// This machine's name.
     pub host: String,
+    #[serde(with = "super::spool::micros")]
     pub time: Time,
+    pub html: bool,
     pub parts: Vec<Part>,
+}
+
+impl Letter {
+    /// Looks up what is to be looked up; what cannot be found says so.
+    pub fn fill(&mut self, look_up: &dyn LookUp) {
+        let mut text = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(part) => text.push_str(part),
+                Part::Name(address) => {
+                    let name = clean(&look_up.name(*address), false);
+                    text.push_str(&format!("Name:      {name}\n"));
+                }
+                Part::Country(address) => {
+                    let known = clean(&look_up.country(*address), true);
+                    text.push_str(known.trim_end());
+                    text.push('\n');
+                }
+                Part::Whois(address, server) => match look_up.whois(*address, server.as_deref()) {
+                    Ok(answer) => text.push_str(&answer),
+                    Err(error) => text.push_str(&format!("(no answer: {error})\n")),
+                },
+                Part::Log(logs, word, most) => {
+                    text.push_str(&super::lines::about(logs, word, *most));
+                }
+            }
+        }
+        self.parts = vec![Part::Text(text)];
+    }
+
+    /// The text as far as it is known.
+    pub fn text(&self) -> String {
+        let known = self.parts.iter().filter_map(|part| match part {
+            Part::Text(text) => Some(text.as_str()),
+            Part::Name(_) | Part::Country(_) | Part::Whois(..) | Part::Log(..) => None,
+        });
+        known.collect()
+    }
 }
 
 /// What a mail tells of a ban.
 #[derive(Clone, Copy, Debug)]
 pub struct Banned<'a> {
     pub jail: &'a str,
+    pub action: &'a str,
     pub id: &'a str,
-    pub address: Option<std::net::IpAddr>,
+    pub address: Option<IpAddr>,
     pub failures: u64,
     pub bantime: BanTime,
     /// The lines the content asks for.
@@ -55,7 +129,18 @@ pub fn banned(recipe: &Recipe, ban: &Banned<'_>, host: &str, time: Time) -> Lett
         "Hi,\n\n{id} was banned after {failures} attempts against {name}, {long}.\n\n\
          Jail:      {jail}\nAttempts:  {failures}\n"
     ))];
-    let Content { whois, matched, .. } = recipe.content;
+    let Content {
+        whois,
+        matched,
+        geo,
+        ..
+    } = recipe.content;
+    if let Some(address) = ban.address {
+        parts.push(Part::Name(address));
+        if geo {
+            parts.push(Part::Country(address));
+        }
+    }
     if whois && let Some(address) = ban.address {
         parts.push(Part::Text(format!("\nWhois about {id}:\n\n")));
         parts.push(Part::Whois(address, recipe.whois_server.clone()));
@@ -75,50 +160,76 @@ pub fn banned(recipe: &Recipe, ban: &Banned<'_>, host: &str, time: Time) -> Lett
     parts.push(Part::Text(format!(
         "\nTo lift the ban:\n\n    rban client set {jail} unbanip '{quoted}'\n\n-- \nrban on {host}\n"
     )));
-    letter(
-        recipe,
-        &format!("banned {id} from {host}"),
+    let about = About::Ban {
+        id: id.clone(),
+        attempts: failures,
+    };
+    let writer = Writer {
+        jail,
+        action: ban.action,
         host,
         time,
-        parts,
-    )
+    };
+    writer.letter(recipe, about, &format!("banned {id} from {host}"), parts)
 }
 
-/// The mail of a jail's start.
-pub fn started(recipe: &Recipe, host: &str, time: Time) -> Letter {
-    let text = format!(
-        "Hi,\n\nthe jail {} has started.\n\n-- \nrban on {host}\n",
-        recipe.name
-    );
-    let parts = vec![Part::Text(text)];
-    letter(recipe, &format!("started on {host}"), host, time, parts)
+/// Who writes a mail, where and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Writer<'a> {
+    pub jail: &'a str,
+    pub action: &'a str,
+    pub host: &'a str,
+    pub time: Time,
 }
 
-/// The mail of a jail's end.
-pub fn stopped(recipe: &Recipe, host: &str, time: Time) -> Letter {
-    let text = format!(
-        "Hi,\n\nthe jail {} has stopped.\n\n-- \nrban on {host}\n",
-        recipe.name
-    );
-    let parts = vec![Part::Text(text)];
-    letter(recipe, &format!("stopped on {host}"), host, time, parts)
-}
+impl Writer<'_> {
+    /// The mail of a jail's start.
+    pub fn started(&self, recipe: &Recipe) -> Letter {
+        let (name, host) = (&recipe.name, self.host);
+        let text = format!("Hi,\n\nthe jail {name} has started.\n\n-- \nrban on {host}\n");
+        let parts = vec![Part::Text(text)];
+        self.letter(recipe, About::Start, &format!("started on {host}"), parts)
+    }
 
-fn letter(recipe: &Recipe, what: &str, host: &str, time: Time, parts: Vec<Part>) -> Letter {
-    let subject = clean(&format!("[Fail2Ban] {}: {what}", recipe.name), false);
-    Letter {
-        transport: recipe.transport.clone(),
-        from: recipe.from.replace("<fq-hostname>", host),
-        from_name: recipe.from_name.replace("<fq-hostname>", host),
-        to: recipe
-            .to
-            .iter()
-            .map(|to| to.replace("<fq-hostname>", host))
-            .collect(),
-        subject: subject.chars().take(SUBJECT).collect(),
-        host: host.to_owned(),
-        time,
-        parts,
+    /// The mail of a jail's end.
+    pub fn stopped(&self, recipe: &Recipe, silent: bool) -> Letter {
+        let (name, host) = (&recipe.name, self.host);
+        let text = format!("Hi,\n\nthe jail {name} has stopped.\n\n-- \nrban on {host}\n");
+        let parts = vec![Part::Text(text)];
+        let about = About::Stop { silent };
+        self.letter(recipe, about, &format!("stopped on {host}"), parts)
+    }
+
+    /// A mail that says nothing but that mail works.
+    pub fn trial(&self, recipe: &Recipe) -> Letter {
+        let (jail, action, host) = (self.jail, self.action, self.host);
+        let text = format!(
+            "Hi,\n\nthis is what 'rban mail test' sends: mail about bans by the jail {jail}, \
+             action {action}, comes this way.\n\n-- \nrban on {host}\n"
+        );
+        let parts = vec![Part::Text(text)];
+        self.letter(recipe, About::Start, &format!("test from {host}"), parts)
+    }
+
+    fn letter(&self, recipe: &Recipe, about: About, what: &str, parts: Vec<Part>) -> Letter {
+        let subject = clean(&format!("[Fail2Ban] {}: {what}", recipe.name), false);
+        let complete = |text: &str| text.replace("<fq-hostname>", self.host);
+        Letter {
+            jail: self.jail.to_owned(),
+            action: self.action.to_owned(),
+            name: clean(&recipe.name, false),
+            about,
+            transport: recipe.transport.clone(),
+            from: complete(&recipe.from),
+            from_name: complete(&recipe.from_name),
+            to: recipe.to.iter().map(|to| complete(to)).collect(),
+            left: Vec::new(),
+            subject: subject.chars().take(SUBJECT).collect(),
+            host: self.host.to_owned(),
+            time: self.time,
+            html: recipe.html,
+            parts,
+        }
     }
 }
 
@@ -145,12 +256,15 @@ mod tests {
             logs: Vec::new(),
             most: 1000,
             whois_server: None,
+            html: false,
+            limits: crate::mail::Limits::default(),
         }
     }
 
     fn ban<'a>(id: &'a str, matches: &'a str) -> Banned<'a> {
         Banned {
             jail: "ssh-iptables",
+            action: "sendmail-whois-SSH",
             id,
             address: id.parse().ok(),
             failures: 3,

@@ -1,5 +1,10 @@
 //! What a mail action asks for: one table of contents, and an action's parameters.
 
+use serde::{Deserialize, Serialize};
+
+use super::flood::Limits;
+use super::smtp::Smtp;
+
 /// Which log lines a mail shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Matched {
@@ -19,6 +24,10 @@ pub struct Content {
     pub name: &'static str,
     pub whois: bool,
     pub matched: Matched,
+    /// Country and network, as `geoiplookup` knows them.
+    pub geo: bool,
+    /// No mail for each ban, but one for so many of them.
+    pub buffered: bool,
 }
 
 /// Every kind, by the name the configuration gives it.
@@ -32,6 +41,14 @@ const CONTENTS: &[Content] = &[
     kind("matches", false, Matched::Ban),
     kind("ipmatches", false, Matched::AllJails),
     kind("ipjailmatches", false, Matched::ThisJail),
+    Content {
+        geo: true,
+        ..kind("geoip-lines", false, Matched::Log)
+    },
+    Content {
+        buffered: true,
+        ..kind("buffered", false, Matched::Nothing)
+    },
 ];
 
 const fn kind(name: &'static str, whois: bool, matched: Matched) -> Content {
@@ -39,6 +56,8 @@ const fn kind(name: &'static str, whois: bool, matched: Matched) -> Content {
         name,
         whois,
         matched,
+        geo: false,
+        buffered: false,
     }
 }
 
@@ -48,16 +67,29 @@ pub fn content(name: &str) -> Option<Content> {
 }
 
 /// How mail leaves this machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Transport {
     /// A program that reads the message on its input.
     Program(Vec<String>),
-    /// An SMTP server, in plain text; for one on this machine or a trusted network.
-    Smtp {
-        host: String,
-        port: u16,
-        login: Option<(String, String)>,
-    },
+    Smtp(Smtp),
+}
+
+impl Transport {
+    /// Where mails go by it, for messages; two of the same place share its troubles.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Program(words) => words.first().cloned().unwrap_or_default(),
+            Self::Smtp(smtp) => smtp.place(),
+        }
+    }
+
+    /// Itself as it may be written to a disk: without a password that the configuration names.
+    pub(super) fn without_secret(&self) -> Self {
+        match self {
+            Self::Program(words) => Self::Program(words.clone()),
+            Self::Smtp(smtp) => Self::Smtp(smtp.without_secret()),
+        }
+    }
 }
 
 /// An action's parameters, read.
@@ -75,6 +107,9 @@ pub struct Recipe {
     pub most: usize,
     /// Asked instead of the registry's own (`host` or `host:port`).
     pub whois_server: Option<String>,
+    /// An HTML part beside the text.
+    pub html: bool,
+    pub limits: Limits,
 }
 
 #[cfg(test)]
@@ -86,6 +121,6 @@ mod tests {
         for kind in CONTENTS {
             assert_eq!(content(kind.name), Some(*kind));
         }
-        assert_eq!(content("buffered"), None);
+        assert_eq!(content("nothing"), None);
     }
 }

@@ -4,12 +4,11 @@
 //! control characters left.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
-use lettre::Message;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
-use lettre::message::{Mailbox, SinglePart};
+use lettre::message::{Mailbox, MultiPart, SinglePart};
+use lettre::{Address, Message};
 
 use super::letter::{Letter, clean};
 
@@ -35,20 +34,14 @@ impl fmt::Display for MailError {
 
 impl std::error::Error for MailError {}
 
-/// The message, with CRLF line ends; `text` is the letter's with all gaps filled.
+/// The message, with CRLF line ends. The same letter is the same message, so that one sent twice is
+/// known by its ID.
 ///
 /// # Errors
 /// When an address is none.
-pub fn wire(letter: &Letter, text: &str) -> Result<Message, MailError> {
-    // Tells apart mails of one moment.
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+pub fn wire(letter: &Letter, id: &str) -> Result<Message, MailError> {
     let micros = u64::try_from(letter.time.micros()).unwrap_or(0);
-    let id = format!(
-        "<{micros:x}.{:x}.{count:x}@{}>",
-        std::process::id(),
-        domain(&letter.host)
-    );
+    let id = format!("<{id}.rban@{}>", domain(&letter.host));
     let from_name = clean(&letter.from_name, false);
     let mut builder = Message::builder()
         .from(mailbox(&letter.from, Some(from_name), &letter.host)?)
@@ -62,13 +55,52 @@ pub fn wire(letter: &Letter, text: &str) -> Result<Message, MailError> {
         HeaderName::new_from_ascii_str("Auto-Submitted"),
         "auto-generated".to_owned(),
     );
-    let part = SinglePart::builder()
-        .header(ContentType::TEXT_PLAIN)
-        .body(clean(text, true));
-    builder
-        .raw_header(generated)
-        .singlepart(part)
-        .map_err(|error| MailError::Message(error.to_string()))
+    let builder = builder.raw_header(generated);
+    let text = clean(&letter.text(), true);
+    let message = if letter.html {
+        let both = MultiPart::alternative()
+            .singlepart(part(ContentType::TEXT_PLAIN, text.clone()))
+            .singlepart(part(ContentType::TEXT_HTML, html(&letter.subject, &text)));
+        builder.multipart(both)
+    } else {
+        builder.singlepart(part(ContentType::TEXT_PLAIN, text))
+    };
+    message.map_err(|error| MailError::Message(error.to_string()))
+}
+
+fn part(kind: ContentType, text: String) -> SinglePart {
+    SinglePart::builder().header(kind).body(text)
+}
+
+/// The text as a page: nothing in it is markup.
+fn html(title: &str, text: &str) -> String {
+    let escape = |text: &str| {
+        text.replace('&', "&amp;")
+            .replace('<', "&lt;")
+            .replace('>', "&gt;")
+            .replace('"', "&quot;")
+    };
+    format!(
+        "<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"><title>{}</title></head>\n\
+         <body><pre>{}</pre></body></html>\n",
+        escape(&clean(title, false)),
+        escape(text)
+    )
+}
+
+/// Who has the letter still to get, as addresses; and from whom it is.
+///
+/// # Errors
+/// When one of them is no address.
+pub fn envelope(letter: &Letter) -> Result<(Address, Vec<Address>), MailError> {
+    let one = |address: &String| Ok(mailbox(address, None, &letter.host)?.email);
+    let to = if letter.left.is_empty() {
+        &letter.to
+    } else {
+        &letter.left
+    };
+    let to = to.iter().map(one).collect::<Result<_, _>>()?;
+    Ok((one(&letter.from)?, to))
 }
 
 /// An address; a local one is completed with the host's name, as an MTA does.
@@ -83,18 +115,30 @@ fn mailbox(address: &str, name: Option<String>, host: &str) -> Result<Mailbox, M
     Ok(Mailbox::new(name, whole.parse().map_err(wrong)?))
 }
 
-fn domain(host: &str) -> &str {
-    if host.is_empty() { "localhost" } else { host }
+/// The host's name as a domain; what is no plain one is of no use in an address.
+pub(super) fn domain(host: &str) -> &str {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if host.is_empty() || !host.chars().all(fits) {
+        "localhost"
+    } else {
+        host
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mail::{Part, Transport};
+    use crate::mail::{About, Part, Transport};
     use crate::model::Time;
 
     fn letter() -> Letter {
         Letter {
+            jail: "sshd".into(),
+            action: "sendmail".into(),
+            name: "SSH".into(),
+            about: About::Start,
+            left: Vec::new(),
+            html: false,
             transport: Transport::Program(Vec::new()),
             from: "fail2ban".into(),
             from_name: "Wächter".into(),
@@ -102,13 +146,13 @@ mod tests {
             subject: "banned x\r\nBcc: evil@example.com".into(),
             host: "web.example.com".into(),
             time: Time::from_secs(1_700_000_000),
-            parts: vec![Part::Text("x".into())],
+            parts: vec![Part::Text("Grüße\n.\nFrom x\n".into())],
         }
     }
 
     #[test]
     fn headers_are_complete_and_nobody_adds_to_them() {
-        let message = wire(&letter(), "Grüße\n.\nFrom x\n").unwrap().formatted();
+        let message = wire(&letter(), "1-1").unwrap().formatted();
         let text = String::from_utf8(message).unwrap();
         let (headers, _) = text.split_once("\r\n\r\n").unwrap();
         for part in [
@@ -116,7 +160,7 @@ mod tests {
             "root@web.example.com",
             "admin@example.com",
             "Date: Tue, 14 Nov 2023 22:13:20 +0000",
-            "Message-ID: <",
+            "Message-ID: <1-1.rban@web.example.com>",
             "Auto-Submitted: auto-generated",
             "MIME-Version: 1.0",
             "Content-Type: text/plain; charset=utf-8",
@@ -132,7 +176,7 @@ mod tests {
     fn what_is_no_address_is_named() {
         let mut letter = letter();
         letter.to = vec!["a b@example.com\n".into()];
-        let error = wire(&letter, "").unwrap_err().to_string();
+        let error = wire(&letter, "1").unwrap_err().to_string();
         assert!(error.contains("'a b@example.com'"), "{error}");
     }
 }

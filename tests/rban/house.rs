@@ -23,13 +23,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "daemon",
         &[
             "model", "pattern", "date", "protocol", "config", "filter", "jail", "engine", "source",
-            "action", "store", "log", "dns",
+            "action", "mail", "store", "log", "dns",
         ],
     ),
     (
         "cli",
         &[
-            "model", "pattern", "date", "protocol", "config", "filter", "source", "log",
+            "model", "pattern", "date", "protocol", "config", "filter", "source", "action", "mail",
+            "log",
         ],
     ),
 ];

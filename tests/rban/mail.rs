@@ -299,7 +299,7 @@ fn a_refused_mail_is_an_error_with_the_servers_words() {
     let (port, _heard) = smtp_server(true);
     let lab = Lab::with_path(smtp(port), DEFAULT_PATH);
     lab.worker.send(Job::Ban(wicked("192.0.2.1")));
-    assert!(lab.worker.settle(LONG));
+    assert!(lab.worker.stop(LONG));
     let error = lab.worker.last_error().expect("an error");
     assert!(error.contains("nobody here"), "{error}");
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Bench, Driver, Kind, Operation, Outcome};
+use crate::mail::Post;
 
 type Judge = dyn FnMut(&Operation) -> Outcome + Send;
 
@@ -57,7 +58,7 @@ impl Memory {
 fn line(operation: &Operation) -> String {
     match operation {
         Operation::Script(script) => script.shown(),
-        Operation::Mail(letter) => format!("mail {}", letter.subject),
+        Operation::Mail(mail) => format!("mail {}", mail.0.subject),
         Operation::Element(e) => format!("{:?} {} {}", e.change, e.set, e.network),
         Operation::Rule(rule) => format!("{} {}", rule.program, rule.line),
         Operation::Entry(e) => format!("{:?} {} {}", e.change, e.set, e.network),
@@ -100,6 +101,14 @@ impl From<Memory> for Drivers {
 }
 
 impl Drivers {
+    /// The real ones, whose mails all go to one post office.
+    pub fn with_post(post: Post) -> Self {
+        Self(Arc::new(move |kind| match kind {
+            Kind::Mail => Box::new(super::mail::Mail::new(post.clone())),
+            Kind::Shell | Kind::Nftables | Kind::Iptables | Kind::Ipset => kind.driver(),
+        }))
+    }
+
     pub fn driver(&self, kind: Kind) -> Box<dyn Driver> {
         (self.0)(kind)
     }

@@ -336,7 +336,10 @@ impl Enforcement {
             let scope = step.scope();
             let command = self.options.start_key(scope).unwrap_or_default();
             self.families.hold(scope, &command);
-            self.voice.well();
+            // A mail that waits is not sent yet; whoever sends it says so.
+            if !self.by_mail() {
+                self.voice.well();
+            }
         }
     }
 

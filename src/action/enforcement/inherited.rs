@@ -92,6 +92,7 @@ impl Enforcement {
             path: &self.spec.path,
             abort: &self.abort,
             log: &mut log,
+            tell: &self.tell,
         };
         standing::list(like, &mut bench)
     }

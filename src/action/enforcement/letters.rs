@@ -1,11 +1,14 @@
 //! What an action that sends mail has to say: of a ban, of its start and of its end.
 
-use super::Enforcement;
+use std::sync::Arc;
+
+use super::{Enforcement, Voice};
 use crate::action::driver::Operation;
 use crate::action::facts::History;
 use crate::action::options::{Command, Scope};
-use crate::mail::{self, Banned, Letter, Matched, Recipe};
-use crate::model::{Ban, Network};
+use crate::action::report::Failure;
+use crate::mail::{self, Banned, Letter, Matched, Recipe, Tell, Told, Writer};
+use crate::model::{Ban, Level, Logger, Network};
 
 impl Enforcement {
     /// Whether this is a mail action that rban carries out itself.
@@ -16,7 +19,7 @@ impl Enforcement {
 
     /// The mail about a ban; unbans are not mailed.
     pub(super) fn letter(&self, command: Command, ban: &Ban, scope: Scope) -> Option<Operation> {
-        let recipe = &self.recipe()?;
+        let recipe = self.recipe()?;
         if !matches!(command, Command::Ban | Command::Reban) {
             return None;
         }
@@ -29,6 +32,7 @@ impl Enforcement {
         };
         let banned = Banned {
             jail: &self.spec.jail,
+            action: &self.options.name,
             id: &info.ip(),
             address: ban.network().map(Network::address),
             failures: u64::from(ban.attempts),
@@ -36,18 +40,27 @@ impl Enforcement {
             matches: &matches,
         };
         let now = self.spec.facts.now();
-        Some(sealed(mail::banned(recipe, &banned, &self.host(), now)))
+        let letter = mail::banned(&recipe, &banned, &self.host(), now);
+        Some(sealed(letter, &recipe))
     }
 
-    /// The mail about a start or stop of the action.
+    /// The mail about a start or stop of the action; none where its file has no such command.
     pub(super) fn lifecycle_letter(&self, command: Command) -> Option<Operation> {
-        let recipe = &self.recipe()?;
-        let now = self.spec.facts.now();
-        match command {
-            Command::Start => Some(sealed(mail::started(recipe, &self.host(), now))),
-            Command::Stop => Some(sealed(mail::stopped(recipe, &self.host(), now))),
-            _ => None,
-        }
+        let recipe = self.recipe()?;
+        let speaks = self.options.has(command) || self.spec.settings.python.is_some();
+        let host = self.host();
+        let writer = Writer {
+            jail: &self.spec.jail,
+            action: &self.options.name,
+            host: &host,
+            time: self.spec.facts.now(),
+        };
+        let letter = match command {
+            Command::Start if speaks => writer.started(&recipe),
+            Command::Stop => writer.stopped(&recipe, !speaks),
+            _ => return None,
+        };
+        Some(sealed(letter, &recipe))
     }
 
     /// The action's recipe; smtp.py calls the jail by its own name.
@@ -64,6 +77,30 @@ impl Enforcement {
     }
 }
 
-fn sealed(letter: Letter) -> Operation {
-    Operation::Mail(Box::new(letter))
+fn sealed(letter: Letter, recipe: &Recipe) -> Operation {
+    Operation::Mail(Box::new((letter, recipe.limits)))
+}
+
+/// Says what becomes of an action's mails.
+pub(super) fn teller(voice: &Voice, jail: &str) -> Tell {
+    let (voice, jail) = (voice.clone(), jail.to_owned());
+    Arc::new(move |told| match told {
+        Told::Sent(shown) => {
+            voice.well();
+            let message = format!("[{jail}] {shown} is sent");
+            voice.log(Level::Debug, Logger::Actions, message);
+        }
+        Told::Later(text) => {
+            voice.ails(text.clone());
+            voice.log(Level::Warning, Logger::Actions, format!("[{jail}] {text}"));
+        }
+        Told::GivenUp(text) => {
+            let failure = Failure {
+                command: Command::Ban,
+                id: None,
+                reason: text.clone(),
+            };
+            voice.failed(failure, format!("[{jail}] {text}"));
+        }
+    })
 }
