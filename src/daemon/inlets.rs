@@ -162,7 +162,7 @@ impl Daemon {
                 in_operation: true,
             })
             .collect();
-        self.refresh_own();
+        self.refresh();
         let lines = text.lines();
         self.engine
             .lines(&feeds, lines, clock::now(), &mut self.effects);

@@ -292,7 +292,7 @@ impl Daemon {
 
     /// Entries are judged by the jails they are for.
     fn entries(&mut self, entries: &[Entry]) {
-        self.refresh_own();
+        self.refresh();
         let now = clock::now();
         let mut feeds: Vec<Feed> = Vec::new();
         let mut first = Vec::new();

@@ -470,7 +470,7 @@ impl Daemon {
 
     /// Lines are judged by the jails they are for.
     fn lines(&mut self, log: LogId, chunk: &crate::source::Chunk, to: &Audience) {
-        self.refresh_own();
+        self.refresh();
         let now = clock::now();
         let Some(followed) = self.files.get_mut(&log) else {
             return;

@@ -16,6 +16,7 @@ mod inlets;
 mod jails;
 mod journals;
 mod keeper;
+mod lists;
 mod logs;
 mod metrics;
 mod pidfile;

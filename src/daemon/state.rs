@@ -19,6 +19,7 @@ use super::inlets::Inlets;
 use super::jails::{Acting, Running};
 use super::journals::JournalReader;
 use super::keeper::{Keeper, News};
+use super::lists::Lists;
 use super::logs::{Followed, Row};
 use super::metrics::Endpoint;
 use super::restore::{Left, Restored, Restoring};
@@ -97,6 +98,7 @@ pub(super) struct Daemon {
     pub(super) journal: Option<JournalWatcher>,
     pub(super) journals: Vec<JournalReader>,
     pub(super) inlets: Inlets,
+    pub(super) lists: Lists,
     pub(super) log: Log,
     pub(super) post: Post,
     pub(super) outlet: Outlet<Message>,
@@ -168,6 +170,7 @@ impl Daemon {
             journal: None,
             journals: Vec::new(),
             inlets: Inlets::default(),
+            lists: Lists::default(),
             log: parts.log,
             post: parts.post,
             outlet: parts.outlet,
@@ -336,7 +339,7 @@ impl Daemon {
         name: &str,
         act: impl FnOnce(&mut crate::jail::Jail, &mut crate::jail::Turn<'_>) -> T,
     ) -> Option<T> {
-        self.refresh_own();
+        self.refresh();
         let result = self.engine.with(name, clock::now(), &mut self.effects, act);
         self.perform();
         result
@@ -393,18 +396,7 @@ impl Daemon {
                 });
             }
             Effect::Resolve { name, ours } => self.resolve(&name, ours),
-            Effect::ReadIgnoreFile(path) => match read_file(&path) {
-                Ok(text) => self.engine.ignore_file(&path, &text),
-                Err(error) => log::emit(&Record::new(
-                    Level::Error,
-                    Logger::Filter,
-                    format!(
-                        "[{jail}] ignoreip names the file {}, which cannot be read ({error}); \
-                         nobody is ignored by it",
-                        path.display()
-                    ),
-                )),
-            },
+            Effect::ReadIgnoreFile(path) => self.read_list(&path),
             Effect::RunIgnoreCommand {
                 token,
                 command,
@@ -622,7 +614,7 @@ impl Daemon {
 }
 
 /// A file's text. A pipe or a device would be waited for, and nobody else be served meanwhile.
-fn read_file(path: &Path) -> io::Result<String> {
+pub(super) fn read_file(path: &Path) -> io::Result<String> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is no ordinary file"));
     }

@@ -16,6 +16,7 @@ mod firewall;
 mod fuzz;
 mod health;
 mod house;
+mod ignore;
 mod jail;
 mod journal;
 mod kept;
