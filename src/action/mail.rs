@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::options::{is_on, seconds};
 use super::reader::words;
 use super::tags;
+use crate::mail::smtp::ANSWER;
 use crate::mail::{Limits, Recipe, Secret, Smtp, Tls, Transport, content};
 use crate::model::{ActionSettings, MAIL_OPTION, Span};
 
@@ -90,6 +91,10 @@ fn server(place: &str, parameters: &Parameters) -> Option<Smtp> {
         user: parameters.filled("user").filter(|_| secret.is_some()),
         secret: secret.unwrap_or(Secret::None),
         ca: parameters.filled("cafile").map(Into::into),
+        limit: parameters
+            .filled("timeout")
+            .and_then(|text| seconds(&text))
+            .map_or(ANSWER, |limit| limit.as_secs().min(ANSWER)),
         ..Smtp::new(place, tls)?
     })
 }

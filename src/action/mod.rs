@@ -44,6 +44,7 @@ pub use facts::{Counts, Facts, History, Merged};
 pub use kernel::{Probe, Standing};
 pub use latency::{STEPS as LATENCY_STEPS, Tally};
 pub use mail::recipe;
+pub use options::is_on;
 pub use options::{Command, Scope};
 pub use report::{Event, Report, Sink};
 pub use rules::{Lets, Passing, Way as WayIn};

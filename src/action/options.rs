@@ -226,7 +226,7 @@ fn ports(properties: &HashMap<String, String>) -> Ports {
 }
 
 /// Python's and fail2ban's words for yes.
-pub(super) fn is_on(text: &str) -> bool {
+pub fn is_on(text: &str) -> bool {
     let text = text.trim();
     ["1", "on", "true", "yes"]
         .iter()

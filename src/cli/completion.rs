@@ -10,6 +10,7 @@ const PROGRAMS: &[&str] = &[
     "regex",
     "config",
     "completion",
+    "mail",
     "start",
     "stop",
     "restart",
@@ -80,6 +81,11 @@ _rban() {{
             get,3) words="{get_jail}" ;;
             status,2 | start,2 | stop,2 | reload,2 | restart,2) words="--all $(_rban_jails)" ;;
         esac
+    elif [[ $first == mail ]]; then
+        case $COMP_CWORD in
+            2) words="test" ;;
+            *) words="--to -v -c --vendor $(_rban_jails)" ;;
+        esac
     else
         words="--json --check --for --all $(_rban_jails)"
     fi
@@ -130,7 +136,9 @@ fn fish() -> String {
         line(condition, row.word, row.help);
     }
     line("__fish_seen_subcommand_from client", "set get", "");
-    let taking = "set get status ban stop start reload restart";
+    line("__fish_seen_subcommand_from mail", "test", "send one mail");
+    line("__fish_seen_subcommand_from mail", "--to -v", "");
+    let taking = "set get status ban stop start reload restart mail";
     line(
         &format!("__fish_seen_subcommand_from {taking}"),
         "(__rban_jails)",

@@ -43,6 +43,7 @@ pub(super) fn overview(arguments: &[String], world: &mut World<'_>) -> u8 {
          rban regex       try a filter on a log (fail2ban-regex)\n\
          rban config      what counts in the configuration, and where it is from\n\
          rban completion  for bash, zsh and fish\n\
+         rban mail test   send one mail, and show what was said if it fails\n\
          {}\
          rban reload, start, stop, restart, ping, version\n                 \
          short for the client's commands\n\n\

@@ -14,6 +14,7 @@ mod converse;
 mod editor;
 mod help;
 mod json;
+mod mail;
 mod regex;
 mod reload;
 mod short;
@@ -103,6 +104,7 @@ fn ours(arguments: &[String], world: &mut World<'_>) -> Option<u8> {
     }
     match word.as_str() {
         "completion" => Some(completion::print(words, world)),
+        "mail" => Some(mail::run(words, world)),
         "help" if words == ["--man", "client"] => {
             world.say(completion::troff().trim_end());
             Some(0)

@@ -27,6 +27,9 @@ const SMTP: u16 = 25;
 /// Where systemd puts the credentials of our own unit, for programs that are not of it.
 const UNIT_CREDENTIALS: &str = "/run/credentials/rban.service";
 
+/// How long a server may take for each of its answers; greylisting ones take their time.
+pub const ANSWER: u64 = 30;
+
 /// No password is longer.
 const SECRET: usize = 4096;
 
@@ -129,6 +132,8 @@ pub struct Smtp {
     pub secret: Secret,
     /// Certificates (PEM) trusted instead of the system's.
     pub ca: Option<PathBuf>,
+    /// Seconds that each of its answers may take.
+    pub limit: u64,
 }
 
 impl Smtp {
@@ -150,6 +155,7 @@ impl Smtp {
             user: None,
             secret: Secret::None,
             ca: None,
+            limit: ANSWER,
         })
     }
 
@@ -225,7 +231,7 @@ pub struct Missed {
     pub later: Vec<(Address, String)>,
 }
 
-/// Sends one mail; every step is said to `tell`. `limit` is for each answer.
+/// Sends one mail; every step is said to `tell`.
 ///
 /// # Errors
 /// When nobody got it.
@@ -233,9 +239,9 @@ pub fn send(
     smtp: &Smtp,
     parcel: &Parcel<'_>,
     credentials: Option<&str>,
-    limit: Duration,
     tell: &mut dyn FnMut(&str),
 ) -> Result<Missed, Failure> {
+    let limit = Duration::from_secs(smtp.limit);
     let mut talk = Talk { smtp, limit, tell };
     let mut connection = talk.connect(parcel.host)?;
     let sent = talk

@@ -179,4 +179,42 @@ mod tests {
         let error = wire(&letter, "1").unwrap_err().to_string();
         assert!(error.contains("'a b@example.com'"), "{error}");
     }
+
+    /// Names of the headers, and whether any line is none.
+    fn headers(message: &str) -> Vec<String> {
+        let (headers, _) = message.split_once("\r\n\r\n").expect("a body");
+        let mut names = Vec::new();
+        for line in headers.split("\r\n") {
+            assert!(!line.contains(['\r', '\n']), "{line:?}");
+            if !line.starts_with([' ', '\t']) {
+                let (name, _) = line.split_once(": ").expect("a header");
+                names.push(name.to_owned());
+            }
+        }
+        names
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_a_log_says_no_header_is_added_and_no_line_is_long(
+            id in "(\\PC|[\\x00-\\x1f\u{85}\u{2028}]){0,80}",
+            name in "(\\PC|\\r\\nBcc: x|\\n\\n){0,20}",
+            matches in "(\\PC|[\\x00-\\x1f]|\\r\\n\\.\\r\\n){0,300}",
+            html in proptest::bool::ANY,
+        ) {
+            let mut letter = letter();
+            letter.subject = format!("[Fail2Ban] {name}: banned {id} from web");
+            letter.parts = vec![Part::Text(matches)];
+            letter.html = html;
+            let message = String::from_utf8(wire(&letter, "1").unwrap().formatted()).unwrap();
+            proptest::prop_assert!(message.is_ascii());
+            proptest::prop_assert!(message.split("\r\n").all(|line| line.len() <= 998 && !line.contains('\n')));
+            let mut names = headers(&message);
+            names.retain(|name| name != "Content-Transfer-Encoding");
+            names.sort();
+            let expected = ["Auto-Submitted", "Content-Type", "Date", "From", "MIME-Version",
+                "Message-ID", "Subject", "To"];
+            proptest::prop_assert_eq!(names, expected);
+        }
+    }
 }

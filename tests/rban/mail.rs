@@ -23,6 +23,9 @@ const CONTENTS: &[(&str, &str)] = &[
     ("sendmail-whois-matches", "whois-matches"),
     ("sendmail-whois-ipmatches", "whois-ipmatches"),
     ("sendmail-whois-ipjailmatches", "whois-ipjailmatches"),
+    ("sendmail-geoip-lines", "geoip-lines"),
+    ("sendmail-buffered", "buffered"),
+    ("mail-buffered", "buffered"),
 ];
 
 /// The trees that hold these: ours, and fail2ban's where it is installed.
@@ -101,9 +104,6 @@ fn way(settings: ActionSettings) -> String {
 fn every_mail_action_as_shipped_is_answered_natively() {
     for tree in trees() {
         for (action, content) in CONTENTS {
-            if !tree.join(format!("action.d/{action}.conf")).exists() {
-                continue;
-            }
             let settings = settings(
                 &tree,
                 &format!("{action}[name=SSH, dest=a@example.com]"),

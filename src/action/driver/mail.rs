@@ -13,8 +13,6 @@ use crate::mail::{
 };
 use crate::model::{Record, Time};
 
-/// How long an SMTP server may take for each of its answers.
-const ANSWER: Duration = Duration::from_secs(30);
 /// How long a program may take over a mail: fail2ban's limit for any command.
 const PROGRAM: Duration = Duration::from_secs(60);
 /// How long geoiplookup may take.
@@ -123,7 +121,7 @@ impl Courier {
                 .program(words, parcel, tell)
                 .map(|()| Missed::default()),
             Transport::Smtp(server) => {
-                smtp::send(server, parcel, self.credentials.as_deref(), ANSWER, tell)
+                smtp::send(server, parcel, self.credentials.as_deref(), tell)
             }
         }
     }
