@@ -33,6 +33,23 @@ pub const ANSWER: u64 = 30;
 /// No password is longer.
 const SECRET: usize = 4096;
 
+/// What to do about a certificate that TLS does not take, by rustls's names for its faults.
+const CERTIFICATES: &[(&str, &str)] = &[
+    (
+        "UnknownIssuer",
+        "who signed its certificate is not trusted here; name a file with that certificate: cafile",
+    ),
+    (
+        "NotValidForName",
+        "its certificate is for another host; name the server as the certificate does",
+    ),
+    (
+        "CaUsedAsEndEntity",
+        "its certificate is an authority's; make it one with CA:FALSE",
+    ),
+    ("Expired", "its certificate has expired"),
+];
+
 /// When the connection is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Tls {
@@ -429,7 +446,11 @@ impl Talk<'_> {
             (None, Some(text)) => text,
             (None, None) => error.to_string(),
         };
-        let words = super::letter::clean(&words, false);
+        let mut words = super::letter::clean(&words, false);
+        let hint = CERTIFICATES.iter().find(|(error, _)| words.contains(error));
+        if let Some((_, hint)) = hint {
+            words = format!("{words} ({hint})");
+        }
         let reason = format!("{place}: {step}: {words}");
         (self.tell)(&format!("! {reason}"));
         let greeting = matches!(step, "connecting" | "STARTTLS");

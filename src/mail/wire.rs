@@ -56,7 +56,8 @@ pub fn wire(letter: &Letter, id: &str) -> Result<Message, MailError> {
         "auto-generated".to_owned(),
     );
     let builder = builder.raw_header(generated);
-    let text = clean(&letter.text(), true);
+    // The message's own end of line follows.
+    let text = clean(letter.text().trim_end(), true);
     let message = if letter.html {
         let both = MultiPart::alternative()
             .singlepart(part(ContentType::TEXT_PLAIN, text.clone()))

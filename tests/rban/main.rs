@@ -40,6 +40,7 @@ mod scripts;
 mod sessions;
 mod shipped_actions;
 mod socket;
+mod smtp;
 mod source;
 mod stock;
 mod store;

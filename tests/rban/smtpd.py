@@ -71,7 +71,7 @@ class Handler:
         say(
             rcpt=envelope.rcpt_tos,
             mail_from=envelope.mail_from,
-            tls=session.ssl is not None,
+            tls=session.ssl is not None or self.mode == "implicit",
             user=getattr(session.auth_data, "login", b"").decode(),
             **told(envelope.content),
         )
