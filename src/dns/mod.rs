@@ -16,7 +16,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use crate::model::NameAnswer;
+use crate::model::{NameAnswer, NameProblem};
 use worker::{Question, Shared};
 
 /// The name of an address.
@@ -99,6 +99,17 @@ impl Dns {
         );
     }
 
+    /// A name's addresses. Waits for them; for threads that nobody waits for.
+    pub fn look_up(&self, name: &str, asker: Asker) -> NameAnswer {
+        let (send, told) = mpsc::channel();
+        self.addresses(name, asker, move |_, answer| {
+            // Whoever asked may have stopped waiting.
+            let _ = send.send(answer.clone());
+        });
+        let told = told.recv_timeout(worker::LIMIT + worker::GRACE);
+        told.unwrap_or_else(|_| worker::nothing(NameProblem::NoAnswer))
+    }
+
     /// The name of an address. Waits for it, for [`worker::LIMIT`] at most and not at all where it
     /// is remembered; for threads that nobody waits for.
     pub fn reverse(&self, address: IpAddr) -> Reverse {
@@ -134,7 +145,6 @@ fn now() -> Instant {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::NameProblem;
 
     #[test]
     fn names_are_answered_and_again_from_memory() {

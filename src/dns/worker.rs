@@ -32,9 +32,10 @@ const FAILED: Duration = Duration::from_secs(30);
 const WAITING: usize = 1000;
 /// How many are asked at the same time: a name whose server hangs takes one place for [`LIMIT`].
 const AT_ONCE: usize = 64;
-/// After so many addresses without an answer, in a row, others are not asked about for [`FAILED`]:
-/// ten thousand bans do not wait one after the other for a server that is gone.
+/// After so many addresses that took so long and got no answer, in a row, others are not asked about
+/// for [`FAILED`]: ten thousand bans do not wait one after the other for a server that is gone.
 const GIVEN_UP: u32 = 3;
+const SLOW: Duration = Duration::from_secs(1);
 /// How long the thread stays without a question.
 const IDLE: Duration = Duration::from_secs(20);
 /// The thread's stack; nothing in it recurses.
@@ -94,7 +95,7 @@ impl Question {
     }
 }
 
-fn nothing(problem: NameProblem) -> NameAnswer {
+pub(super) fn nothing(problem: NameProblem) -> NameAnswer {
     NameAnswer {
         addresses: Vec::new(),
         problem: Some(problem),
@@ -177,6 +178,12 @@ impl State {
         None
     }
 
+    /// Whether an address was asked about in vain.
+    fn note(&mut self, in_vain: bool, now: Instant) {
+        self.unanswered = if in_vain { self.unanswered + 1 } else { 0 };
+        self.given_up = (self.unanswered >= GIVEN_UP).then_some(now);
+    }
+
     /// Keeps an answer for as long as it is good; what is told may be an older one that was better.
     fn keep(&mut self, question: &Question, answer: Answer, now: Instant) -> Answer {
         match (question, answer) {
@@ -195,9 +202,6 @@ impl State {
                 Answer::Addresses(answer)
             }
             (Question::Address(address), Answer::Reverse(answer)) => {
-                let unknown = matches!(answer, Reverse::Unknown(_));
-                self.unanswered = if unknown { self.unanswered + 1 } else { 0 };
-                self.given_up = (self.unanswered >= GIVEN_UP).then_some(now);
                 let age = match answer {
                     Reverse::Confirmed(_) | Reverse::Unconfirmed(_) | Reverse::Unfit(_) => LONGEST,
                     Reverse::Nameless => NOTHING,
@@ -283,8 +287,9 @@ impl Shared {
             while let Some(question) = self.next() {
                 let (shared, sources) = (Arc::clone(self), Arc::clone(&asked));
                 tokio::spawn(async move {
+                    let asked = now();
                     let answer = sources.ask(&question).await;
-                    shared.told(&question, answer);
+                    shared.told(&question, answer, asked);
                 });
             }
             let waited = tokio::time::timeout(IDLE, self.wake.notified()).await;
@@ -311,10 +316,15 @@ impl Shared {
     }
 
     /// Hands an answer to all who wait for it.
-    fn told(&self, question: &Question, answer: Answer) {
+    fn told(&self, question: &Question, answer: Answer, asked: Instant) {
         let mut state = self.lock();
         state.asking[question.kind()] -= 1;
-        let answer = state.keep(question, answer, now());
+        let now = now();
+        if let Answer::Reverse(answer) = &answer {
+            let slow = now.duration_since(asked) >= SLOW;
+            state.note(slow && matches!(answer, Reverse::Unknown(_)), now);
+        }
+        let answer = state.keep(question, answer, now);
         let waiting = state.waiting.remove(question).unwrap_or_default();
         drop(state);
         self.wake.notify_one();
@@ -414,7 +424,7 @@ mod tests {
         for n in 1..=3_u8 {
             let question = Question::Address([192, 0, 2, n].into());
             assert_eq!(state.refused(&question, now()), None);
-            state.keep(&question, question.unanswered(""), now());
+            state.note(true, now());
         }
         let next = Question::Address([192, 0, 2, 9].into());
         assert!(state.refused(&next, now()).is_some());
@@ -422,7 +432,7 @@ mod tests {
         assert_eq!(state.refused(&next, later), None);
         let name = Question::Name("a.example".into(), Asker::Log);
         assert_eq!(state.refused(&name, now()), None);
-        state.keep(&next, Answer::Reverse(Reverse::Nameless), later);
+        state.note(false, later);
         assert_eq!(state.refused(&next, now()), None);
     }
 }
