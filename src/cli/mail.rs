@@ -170,7 +170,6 @@ fn send(
         credentials: world.variable("CREDENTIALS_DIRECTORY").map(str::to_owned),
         now: world.clock,
         say: |_| {},
-        name: |_| String::new(),
     };
     let sent = courier.carry_aloud(&letter.transport, &parcel, tell);
     sent.map_err(|failure| failure.to_string())

@@ -322,7 +322,6 @@ fn open_post(dbfile: Option<&Path>, path: &str, credentials: Option<String>) -> 
         credentials,
         now: clock::now,
         say: crate::log::emit,
-        name: |_| "not looked up".to_owned(),
     };
     Post::open(folder.as_deref(), Arc::new(courier))
 }

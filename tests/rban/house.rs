@@ -16,7 +16,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("source", &["model"]),
     ("dns", &["model"]),
     ("mail", &["model", "dns"]),
-    ("action", &["model", "mail"]),
+    ("action", &["model", "dns", "mail"]),
     ("store", &["model"]),
     ("log", &["model"]),
     (

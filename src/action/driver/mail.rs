@@ -35,7 +35,6 @@ impl Default for Mail {
             credentials: None,
             now: wall_clock,
             say: |_| {},
-            name: |_| "not looked up".to_owned(),
         };
         Self {
             post: Post::open(None, Arc::new(courier)),
@@ -95,8 +94,6 @@ pub struct Courier {
     pub now: fn() -> Time,
     /// Where what happens to mails is said whose action is no more.
     pub say: fn(&Record),
-    /// An address's name as a mail says it; it may take some seconds.
-    pub name: fn(IpAddr) -> String,
 }
 
 impl std::fmt::Debug for Courier {
@@ -237,7 +234,7 @@ impl Outside for Courier {
 
 impl LookUp for Courier {
     fn name(&self, address: IpAddr) -> String {
-        (self.name)(address)
+        crate::dns::system().reverse(address).to_string()
     }
 
     fn whois(&self, address: IpAddr, server: Option<&str>) -> Result<String, String> {
