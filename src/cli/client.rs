@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::configuration::inputs;
+use super::configuration::{inputs, wrong_filters};
 use super::converse::converse;
 use super::reload::reload;
 use super::wire::{Wire, WireError};
@@ -109,7 +109,11 @@ fn examine(options: &Options, world: &mut World<'_>) -> Option<bool> {
             return Some(true);
         }
     }
-    let right = !loaded.has_errors();
+    let wrong = wrong_filters(&loaded, world);
+    for complaint in &wrong {
+        world.complain(complaint);
+    }
+    let right = !loaded.has_errors() && wrong.is_empty();
     if !right {
         world.say("ERROR: test configuration failed");
         return Some(false);

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use super::{FAIL2BAN_VERSION, FAILED, Program, World, help};
 use crate::config::{self, CommandLineOption, Config, DEFAULT_VENDOR, Disk, Facts, Inputs};
+use crate::config::{Complaint, Loaded, Severity};
+use crate::date::Zone;
+use crate::filter::Filter;
 
 /// Where a configuration is read from, for every program alike.
 pub(super) fn inputs(
@@ -29,6 +32,24 @@ pub(super) fn inputs(
     inputs.environment = world.environment.clone();
     inputs.command_line = command_line;
     inputs
+}
+
+/// What is wrong with the patterns of the jails: each filter is built as the server builds it.
+pub(super) fn wrong_filters(loaded: &Loaded, world: &World<'_>) -> Vec<Complaint> {
+    let zone = Zone::local(world.variable("TZ"));
+    let moment = jiff::Timestamp::from_microsecond((world.clock)().micros()).unwrap_or_default();
+    let year = zone.time_zone().to_datetime(moment).year();
+    let wrong = loaded.jails.iter().filter_map(|jail| {
+        let error = Filter::for_jail(jail, &zone, year).err()?;
+        Some(Complaint {
+            severity: Severity::Error,
+            problem: format!("{}: {}", error.part, error.reason),
+            origin: error.origin,
+            jail: Some(jail.name.clone()),
+            advice: "correct it; the jail is left out until then".into(),
+        })
+    });
+    wrong.collect()
 }
 
 /// Prints it; the exit code.

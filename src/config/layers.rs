@@ -94,6 +94,12 @@ impl Merged {
         self.texts(section, option)?.iter().rev().nth(1)?.as_str()
     }
 
+    /// Whether a file has the section.
+    pub(super) fn is_written(&self, section: &str) -> bool {
+        let mut sections = self.files.iter().flat_map(|file| &file.ini.sections);
+        sections.any(|found| plain(&found.name).0 == section)
+    }
+
     /// Whether the section was written more than once, so that there is something known of it.
     pub(super) fn has_known(&self, section: &str) -> bool {
         let sections = self.files.iter().flat_map(|file| &file.ini.sections);

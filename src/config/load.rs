@@ -21,6 +21,8 @@ pub struct Loaded {
     /// In the order they were found. A configuration test fails when one is an error.
     pub complaints: Vec<Complaint>,
     pub(super) server_options: Ordered<Item>,
+    /// Whether `fail2ban.conf` has a `[Definition]`.
+    pub(super) server_defined: bool,
     pub(super) streams: Vec<JailStream>,
 }
 
@@ -128,6 +130,7 @@ impl Config<'_> {
             dropped,
             complaints,
             server_options: server.options,
+            server_defined: self.server.is_written("Definition"),
             streams,
         }
     }

@@ -34,7 +34,7 @@ pub(super) enum Outcome {
 
 /// All commands, in fail2ban's order. Globs are looked up in `tree` now.
 pub fn stream(loaded: &Loaded, tree: &dyn Tree) -> Vec<Command> {
-    let mut commands = server(&loaded.server_options);
+    let mut commands = server(&loaded.server_options, loaded.server_defined);
     for jail in &loaded.streams {
         self::jail(jail, tree, &mut commands);
     }
@@ -60,7 +60,8 @@ fn command<const N: usize>(words: [&str; N]) -> Command {
     words.iter().map(|&word| word.into()).collect()
 }
 
-fn server(options: &Ordered<Item>) -> Vec<Command> {
+/// `defined`: some file has a `[Definition]`.
+fn server(options: &Ordered<Item>, defined: bool) -> Vec<Command> {
     /// `thread` first, the log before the database, the database before its options.
     const ORDER: &[&str] = &[
         "thread",
@@ -75,8 +76,8 @@ fn server(options: &Ordered<Item>) -> Vec<Command> {
     ORDER
         .iter()
         .filter_map(|name| {
-            // The one without a value of its own where no file gives one.
-            let unset = (*name == "dbmaxmatches").then_some(Item::None);
+            // The one without a value of its own, which is told where nothing at all is defined.
+            let unset = (*name == "dbmaxmatches" && !defined).then_some(Item::None);
             let value = options.get(name).cloned().or(unset)?;
             Some(vec!["set".into(), (*name).into(), value])
         })

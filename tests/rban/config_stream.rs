@@ -3,6 +3,9 @@
 //! The tests compare with the reference program where it is installed; on a machine without it
 //! they have nothing to compare with and say so.
 
+mod generate;
+mod mistakes;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -284,4 +287,141 @@ fn jails_the_reference_leaves_out_are_left_out() {
         assert!(stream.contains("['config-error']"), "{bad}");
         assert_eq!(stream, theirs, "{bad}");
     }
+}
+
+/// Generated trees asked of the reference program in one run.
+const TREES: u64 = 300;
+
+/// A stream without the reasons for which jails are left out: those are our own words.
+fn without_reasons(stream: &str) -> String {
+    stream
+        .lines()
+        .map(|line| match line.starts_with("['config-error'") {
+            true => "['config-error']\n".to_owned(),
+            false => format!("{line}\n"),
+        })
+        .collect()
+}
+
+/// Writes a tree's files.
+fn write_tree(folder: &Path, files: &generate::Files) {
+    for (name, text) in files {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, text).expect("a file");
+    }
+}
+
+/// What differs between both programs in one tree, jail by jail.
+fn differences(folder: &Path, theirs: &serde_json::Value, count: &mut Counted) -> Vec<String> {
+    let config = Config::read(&Disk, &inputs(folder)).expect("a configuration");
+    let mut found = Vec::new();
+    let jails = theirs["jails"].as_object().expect("jails");
+    let names: Vec<&String> = jails.keys().collect();
+    let mut ours = config.jail_names();
+    ours.sort_unstable();
+    let mut sorted: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+    sorted.sort_unstable();
+    if !sorted.is_empty() && ours != sorted {
+        return vec![format!("jails {ours:?}, theirs {sorted:?}")];
+    }
+    for (name, theirs) in jails {
+        let loaded = config.load_jail(name).expect("a jail of that name");
+        let ours = without_reasons(&dump(&stream(&loaded, &Disk)));
+        let said: Vec<String> = loaded.complaints.iter().map(ToString::to_string).collect();
+        match theirs.as_str().map(without_reasons) {
+            None if theirs["error"].is_null() => {}
+            None => {
+                count.failing += 1;
+                let runs = loaded.jails.iter().any(|jail| jail.name == *name);
+                if runs || !loaded.has_errors() && !loaded.dropped.is_empty() {
+                    found.push(format!(
+                        "[{name}] fails there ({theirs}), here\n{ours}\n{said:?}"
+                    ));
+                }
+            }
+            Some(theirs) => {
+                count.streams += 1;
+                count.skipped += usize::from(theirs.contains("config-error"));
+                if ours != theirs {
+                    let line = ours.lines().zip(theirs.lines()).find(|(a, b)| a != b);
+                    found.push(format!(
+                        "[{name}] {line:#?}\n{} and {} lines\n{said:?}",
+                        ours.lines().count(),
+                        theirs.lines().count()
+                    ));
+                }
+            }
+        }
+    }
+    if let Some(theirs) = theirs["all"].as_str().map(without_reasons) {
+        let ours = without_reasons(&dump(&stream(&config.load(), &Disk)));
+        if found.is_empty() && ours != theirs {
+            found.push(format!("all together:\n{ours}\ntheirs\n{theirs}"));
+        }
+    }
+    found
+}
+
+#[derive(Debug, Default)]
+struct Counted {
+    streams: usize,
+    skipped: usize,
+    failing: usize,
+}
+
+/// Trees of a grammar, each jail's stream list by list. `RBAN_SEED` begins elsewhere, `RBAN_COUNT`
+/// goes on for longer.
+#[test]
+fn generated_trees_give_the_reference_stream() {
+    #[expect(clippy::disallowed_methods, reason = "a longer run by hand")]
+    let number = |name: &str, default| {
+        std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
+    };
+    let (first, count) = (number("RBAN_SEED", 1), number("RBAN_COUNT", TREES));
+    let folder = tempfile::tempdir().expect("a folder");
+    let logs = folder.path().join("logs");
+    fs::create_dir_all(&logs).expect("a folder");
+    for name in ["first.log", "second.log"] {
+        fs::write(logs.join(name), "").expect("a log");
+    }
+    let log = logs.join("first.log").display().to_string();
+    let trees: Vec<(u64, PathBuf)> = (first..first + count)
+        .map(|seed| {
+            let tree = folder.path().join(seed.to_string());
+            write_tree(&tree, &generate::Generator::new(seed, &log).tree());
+            (seed, tree)
+        })
+        .collect();
+    let question: Vec<String> = trees
+        .iter()
+        .map(|(_, tree)| tree.display().to_string())
+        .collect();
+    let Some(answers) = crate::reference::ask(
+        include_str!("oracle/stream.py"),
+        &serde_json::json!(question),
+    ) else {
+        return;
+    };
+    let mut counted = Counted::default();
+    let mut wrong = Vec::new();
+    for ((seed, tree), theirs) in trees.iter().zip(answers.as_array().expect("answers")) {
+        let found = differences(tree, theirs, &mut counted);
+        wrong.extend(found.iter().map(|found| format!("tree {seed}: {found}")));
+    }
+    if !wrong.is_empty() {
+        let kept = folder.keep();
+        panic!(
+            "{} differences, trees in {}:\n{}",
+            wrong.len(),
+            kept.display(),
+            wrong.join("\n\n")
+        );
+    }
+    eprintln!("{counted:?}");
+    let count = count as usize;
+    assert!(
+        counted.streams - counted.skipped > count && counted.failing > count / 20,
+        "{counted:?}"
+    );
 }
