@@ -12,8 +12,12 @@ use std::sync::Arc;
 use nix::errno::Errno;
 
 use super::netlink::{Attributes, Message, Socket, Writer};
-use super::{Bench, Change, Driver, Operation, Outcome, standing};
+use super::{Bench, Change, Driver, Operation, Outcome};
 use crate::model::{Family, Network};
+
+mod held;
+
+pub(super) use held::networks;
 
 /// Elements in one transaction. Larger ones gain nothing, and hold the ruleset longer.
 const CHUNK: usize = 5_000;
@@ -379,69 +383,6 @@ fn set_kind(socket: &mut Socket, element: &Element) -> Result<SetKind, Errno> {
         kind.open = found != Err(Errno::ENOENT);
     }
     Ok(kind)
-}
-
-/// Everything a set holds, but for intervals that are no networks.
-pub(super) fn networks(like: &Element) -> Result<Vec<Network>, Errno> {
-    let mut socket = Socket::open().map_err(|e| errno_of(&e))?;
-    let kind = set_kind(&mut socket, like)?;
-    let family = match kind.key {
-        TYPE_IPV4 => Family::Inet4,
-        TYPE_IPV6 => Family::Inet6,
-        _ => return Err(Errno::EINVAL),
-    };
-    let mut ends = Vec::new();
-    let names = |w: &mut Writer| {
-        w.text(LIST_TABLE, &like.table);
-        w.text(LIST_SET, &like.set);
-    };
-    socket.list_elements(like.family.number(), names, |attributes| {
-        let lists = attributes.filter(|(kind, _)| *kind == LIST_ELEMENTS);
-        for (_, item) in lists.flat_map(|(_, list)| Attributes(list)) {
-            ends.extend(end_of_interval(item));
-        }
-    })?;
-    let (bits, top) = match family {
-        Family::Inet4 => (32, u128::from(u32::MAX)),
-        Family::Inet6 => (128, u128::MAX),
-    };
-    let address = |number: u128| match family {
-        Family::Inet4 => IpAddr::V4(Ipv4Addr::from_bits(number as u32)),
-        Family::Inet6 => IpAddr::V6(Ipv6Addr::from_bits(number)),
-    };
-    if kind.flags & FLAG_INTERVAL == 0 {
-        ends.sort_unstable();
-        ends.dedup();
-        return Ok(ends
-            .into_iter()
-            .map(|(at, _)| Network::host(address(at)))
-            .collect());
-    }
-    let network = |(from, to): (u128, u128)| {
-        let free = (to - from).count_ones();
-        let prefix = bits - free;
-        let network = Network::new(address(from), prefix as u8).ok()?;
-        (network.address() == address(from) && (to - from).wrapping_add(1).is_power_of_two())
-            .then_some(network)
-    };
-    let intervals = standing::intervals(ends, top);
-    Ok(intervals.into_iter().filter_map(network).collect())
-}
-
-/// One element of a dump: its key as a number, and whether an interval ends there.
-fn end_of_interval(item: &[u8]) -> Option<(u128, bool)> {
-    let (mut key, mut flags) = (None, 0);
-    for (kind, value) in Attributes(item) {
-        match kind {
-            ELEMENT_KEY => {
-                let (_, bytes) = Attributes(value).find(|(kind, _)| *kind == DATA_VALUE)?;
-                key = Some(bytes.iter().fold(0, |n, byte| n << 8 | u128::from(*byte)));
-            }
-            ELEMENT_FLAGS => flags = u32::from_be_bytes(*value.first_chunk()?),
-            _ => {}
-        }
-    }
-    Some((key?, flags & INTERVAL_END != 0))
 }
 
 /// The last address of all.

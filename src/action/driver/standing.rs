@@ -150,25 +150,6 @@ pub(in crate::action) fn is_ban(operation: &Operation) -> bool {
     }
 }
 
-/// Hears a dump of a set: see [`nftables::networks`].
-pub(super) fn intervals(mut ends: Vec<(u128, bool)>, last: u128) -> Vec<(u128, u128)> {
-    // At one address the end of the one before comes before the next one's beginning.
-    ends.sort_unstable_by_key(|(at, is_end)| (*at, !is_end));
-    ends.dedup();
-    let mut found = Vec::new();
-    let mut from = None;
-    for (at, is_end) in ends {
-        match (is_end, from.take()) {
-            (false, _) => from = Some(at),
-            (true, Some(begin)) => found.push((begin, at.wrapping_sub(1))),
-            (true, None) => {}
-        }
-    }
-    // The kernel keeps an interval up to the last address without an end.
-    found.extend(from.map(|begin| (begin, last)));
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,19 +172,5 @@ mod tests {
         assert_eq!(source("-j RETURN"), None);
         assert_eq!(source("! -s 192.0.2.7/32 -j DROP"), None);
         assert_eq!(words_behind_chain("-A f2b -s x"), Some("-s x"));
-    }
-
-    #[test]
-    fn intervals_are_found_whatever_the_order_of_a_dump() {
-        let ends = vec![
-            (9, true),
-            (8, false),
-            (5, true),
-            (4, true),
-            (4, false),
-            (3, false),
-            (20, false),
-        ];
-        assert_eq!(intervals(ends, 99), [(3, 3), (4, 4), (8, 8), (20, 99)]);
     }
 }
