@@ -14,7 +14,7 @@ use super::needs::Needs;
 use super::scan::Scan;
 use super::template::Template;
 use crate::model::{Span, Time};
-use crate::pattern::Slots;
+use crate::pattern::{Quick, Slots};
 
 /// A template not used for so long may be overtaken by any other.
 const UNUSED: Span = Span::from_secs(300);
@@ -35,6 +35,8 @@ pub(super) struct Entry {
     last_used: Option<Time>,
     /// Where the date last stood.
     distance: usize,
+    /// For whole lines.
+    quick: Quick,
 }
 
 impl Entry {
@@ -96,6 +98,7 @@ impl Order {
             hits: 0,
             last_used: None,
             distance: NEVER,
+            quick: Quick::default(),
         };
         let unknown = |at| Border {
             at,
@@ -197,7 +200,7 @@ impl Order {
         Some((at, found))
     }
 
-    fn try_line(&self, at: usize, line: &str, groups: &mut Groups) -> Option<Match> {
+    fn try_line(&mut self, at: usize, line: &str, groups: &mut Groups) -> Option<Match> {
         let scanner = self.entries[at].template.scanner;
         if let Some(scan) = scanner.and_then(|scanner| scanner.scan(line)) {
             return Some(Match {
@@ -211,15 +214,28 @@ impl Order {
     }
 
     /// Tries the template where the last date stood. The line's end counts as the border's.
-    fn try_between_borders(&self, at: usize, line: &str, groups: &mut Groups) -> Option<Match> {
+    fn try_between_borders(&mut self, at: usize, line: &str, groups: &mut Groups) -> Option<Match> {
         let (start, end) = (byte_at(line, self.start.at), byte_at(line, self.end.at));
         self.try_part(at, &line[..end], start, groups)
     }
 
-    fn try_part(&self, at: usize, text: &str, from: usize, groups: &mut Groups) -> Option<Match> {
-        let regex = self.entries[at].template.compiled()?;
+    fn try_part(
+        &mut self,
+        at: usize,
+        text: &str,
+        from: usize,
+        groups: &mut Groups,
+    ) -> Option<Match> {
+        let Entry {
+            template, quick, ..
+        } = &mut self.entries[at];
+        let regex = template.compiled()?;
         let slots = &mut groups.current;
-        if !regex.search_at(text, from, slots) {
+        let fits = match from {
+            0 => quick.search(regex, text, slots),
+            _ => regex.search_at(text, from, slots),
+        };
+        if !fits {
             groups.exhausted += u64::from(slots.exhausted());
             return None;
         }

@@ -3,11 +3,11 @@
 //! One way through: [`tags`] expands `<HOST>` and its like, [`parse`] reads Python's syntax into
 //! a tree ([`ast`]), [`compile`] writes a program for it, [`analyse`] finds out what can be known
 //! before any text is there, [`search`] runs it. [`RegexSet`] skips the patterns of a filter that
-//! cannot match a line.
+//! cannot match a line; [`Quick`] is for one alone.
 //!
 //! Python's `re` is the law: leftmost, alternatives in order, its classes, its case folding, its
 //! errors. Every pattern runs on one exact engine ([`search`], a backtracker with a memory). For the
-//! patterns of a filter there is an [`automaton`] in front of it, made lazily of the same programs,
+//! patterns of a filter, and for dates, there is an [`automaton`] in front of it, made lazily of the same programs,
 //! which says what the backtracker would say, or that it does not know; tests hold the two against
 //! each other. The `regex` crate is not under it: its automata cannot give captures for look-around
 //! and conditionals, and Unicode classes make tens of kilobytes of each.
@@ -21,6 +21,7 @@ mod literal;
 mod optimise;
 mod parse;
 mod program;
+mod quick;
 mod regex;
 mod search;
 mod set;
@@ -32,6 +33,7 @@ mod unicode;
 
 pub use error::{Cause, PatternError};
 pub use parse::Flags;
+pub use quick::Quick;
 pub use regex::{Options, Regex};
 pub use set::RegexSet;
 pub use slots::Slots;
