@@ -374,11 +374,7 @@ struct Counted {
 /// goes on for longer.
 #[test]
 fn generated_trees_give_the_reference_stream() {
-    #[expect(clippy::disallowed_methods, reason = "a longer run by hand")]
-    let number = |name: &str, default| {
-        std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
-    };
-    let (first, count) = (number("RBAN_SEED", 1), number("RBAN_COUNT", TREES));
+    let (first, count) = crate::support::share("RBAN_SEED", "RBAN_COUNT", TREES);
     let folder = tempfile::tempdir().expect("a folder");
     let logs = folder.path().join("logs");
     fs::create_dir_all(&logs).expect("a folder");

@@ -105,3 +105,13 @@ pub(crate) fn with_own_mounts<T: Send>(test: impl FnOnce() -> T + Send) -> T {
         Err(panic) => std::panic::resume_unwind(panic),
     })
 }
+
+/// The seeds of a test's share of generated cases: where they begin and how many there are. A run
+/// by hand sets the variables to go elsewhere and on for longer.
+pub(crate) fn share(seed: &str, count: &str, usual: u64) -> (u64, u64) {
+    #[expect(clippy::disallowed_methods, reason = "longer runs by hand")]
+    let number = |name: &str, usual| {
+        std::env::var(name).map_or(usual, |text| text.parse().expect("a number"))
+    };
+    (number(seed, 1), number(count, usual))
+}

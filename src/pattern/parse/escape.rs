@@ -131,13 +131,16 @@ impl Parser<'_> {
             }
             'N' => {
                 let at = self.tokens.position();
-                let name = if self.tokens.eat('{') {
-                    self.tokens.until('}').unwrap_or_default()
-                } else {
-                    String::new()
+                let braced = self.tokens.eat('{');
+                let name = braced.then(|| self.tokens.until('}')).flatten();
+                // Where no name is complete, what is missing is; else all of it is wrong.
+                let place = match &name {
+                    Some(name) if !name.is_empty() => at.saturating_sub(2),
+                    _ => at + usize::from(braced),
                 };
+                let name = name.unwrap_or_default();
                 let cause = Cause::NamedCharacter(format!("\\N{{{name}}}").into());
-                return Err(self.error_at(cause, at.saturating_sub(2)));
+                return Err(self.error_at(cause, place));
             }
             c if c.is_ascii_alphanumeric() => return Err(self.bad_escape(c)),
             c => u32::from(c),

@@ -154,14 +154,16 @@ impl Parser<'_> {
             self.first_lookbehind_group = None;
         }
         let (low, high) = node.width(&self.widths);
-        match u32::try_from(low) {
-            Ok(width) if low == high => Ok(Node::Look {
-                behind: Some(width),
-                negate,
-                node,
-            }),
-            _ => Err(self.error_at(Cause::LookbehindWidth, start)),
+        let width = u32::try_from(low).ok().filter(|_| low == high);
+        if width.is_none() {
+            let error = self.error_at(Cause::LookbehindWidth, start);
+            self.lookbehind_width.get_or_insert(error);
         }
+        Ok(Node::Look {
+            behind: Some(width.unwrap_or_default()),
+            negate,
+            node,
+        })
     }
 
     /// `(?(group)yes|no)`, from the group's name on.
@@ -211,9 +213,6 @@ impl Parser<'_> {
         let mut end = first;
         if first != '-' {
             end = self.flag_letters(first, &mut on, ")-:")?;
-            if on.contains(&'a') && on.contains(&'u') {
-                return Err(self.error(Cause::FlagsExclusive, 0));
-            }
         }
         if end == ')' {
             if !may_set {
@@ -241,9 +240,6 @@ impl Parser<'_> {
                 }
             };
             self.flag_letters(first, &mut off, ":")?;
-            if let Some(c) = off.iter().find(|c| "aLu".contains(**c)) {
-                return Err(self.error(Cause::FlagNotSwitchable(*c), 0));
-            }
         }
         if on.iter().any(|c| off.contains(c)) {
             return Err(self.error(Cause::FlagOnAndOff, 1));
@@ -256,10 +252,17 @@ impl Parser<'_> {
     fn flag_letters(&mut self, first: char, letters: &mut Vec<char>, ends: &str) -> Outcome<char> {
         let mut letter = first;
         loop {
+            // What ends at `:` alone is switched off.
+            if ends == ":" && "aLu".contains(letter) {
+                return Err(self.error(Cause::FlagNotSwitchable(letter), 0));
+            }
             if letter == 'L' {
                 return Err(self.error(Cause::FlagNotForText(letter), 0));
             }
             letters.push(letter);
+            if letters.contains(&'a') && letters.contains(&'u') {
+                return Err(self.error(Cause::FlagsExclusive, 0));
+            }
             match self.tokens.next() {
                 None => return Err(self.error(Cause::FlagsNotClosed, 0)),
                 Some(Token::Char(c)) if ends.contains(c) => return Ok(c),

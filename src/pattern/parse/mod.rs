@@ -59,6 +59,7 @@ pub(super) fn parse(source: &str, flags: Flags) -> Result<Parsed, PatternError> 
         first_lookbehind_group: None,
         tested: Vec::new(),
         ascii_or_unicode: (flags.ascii, false),
+        lookbehind_width: None,
         depth: 0,
     };
     let node = parser.alternatives(flags)?;
@@ -70,6 +71,9 @@ pub(super) fn parse(source: &str, flags: Flags) -> Result<Parsed, PatternError> 
             let cause = Cause::UnknownGroup(group.to_string().into());
             return Err(PatternError::new(cause, *at, source));
         }
+    }
+    if let Some(error) = parser.lookbehind_width {
+        return Err(error);
     }
     Ok(Parsed {
         node,
@@ -91,6 +95,9 @@ struct Parser<'a> {
     tested: Vec<(usize, usize)>,
     /// Whether `(?a)` and `(?u)` were seen; they exclude each other.
     ascii_or_unicode: (bool, bool),
+    /// The first look-behind of no fixed width: Python notices after all that is wrong with the
+    /// rest.
+    lookbehind_width: Option<PatternError>,
     depth: usize,
 }
 
@@ -241,7 +248,7 @@ impl Parser<'_> {
         let min = count(&low)?.unwrap_or(0);
         let max = count(&high)?;
         if max.is_some_and(|max| max < min) {
-            return Err(self.error_at(Cause::RepeatBackwards, at));
+            return Err(self.error_at(Cause::RepeatBackwards, after_brace));
         }
         Ok(Some((min, max)))
     }

@@ -117,7 +117,7 @@ impl Generator {
     fn atom(&mut self, depth: usize) -> String {
         let kinds = match (depth, self.plain) {
             (0..3, true) => 15,
-            (0..3, false) => 24,
+            (0..3, false) => 26,
             _ => 11,
         };
         match self.below(kinds) {
@@ -140,6 +140,61 @@ impl Generator {
             18 | 19 => self.conditional(depth),
             20 => self.reference(),
             21 => format!("(?>{})", self.alternatives(depth + 1)),
+            24 => self.named_reference(),
+            25 => self
+                .pick(&[
+                    r"\N{NOPE}",
+                    r"\N{",
+                    r"\N",
+                    r"\U0001f701",
+                    r"\U00110000",
+                    r"\x4",
+                    r"\u12",
+                    r"\q",
+                    r"\8",
+                    r"\9",
+                    r"\377",
+                    r"\400",
+                    "(?i)",
+                    "(?P<1>a)",
+                    "(?P=no)",
+                    "(?(9)a)",
+                    "(?(no)a)",
+                    "(?(1)a|b|c)",
+                    "(?<a>b)",
+                    "(?y)",
+                    "(?-)",
+                    "(?i-i:a)",
+                    "(?-ua:x)",
+                    "(?i-L:x)",
+                    "(?L:a)",
+                    "(?au:a)",
+                    "**",
+                    "a**",
+                    "(?#",
+                    "a{2,1}",
+                    "a{2}{3}",
+                    "a++",
+                    "a?+",
+                    "a{1,2}+",
+                    "(?:a|b)*+",
+                    "x{99999999999}",
+                    "(?>a|ab)c",
+                    "(?P<n1>)",
+                    "[z-a]",
+                    "[\\d-z]",
+                    "[[:alpha:]]",
+                    r"\p{L}",
+                    "(?<=a*)",
+                    "(?<=a|bc)",
+                    "(?<!^)",
+                    "(?s-m:.)",
+                    "(?i:K)",
+                    "(?a:\\w)",
+                    "(?x: a b )",
+                    "(?-i:A)",
+                ])
+                .into(),
             22 => {
                 let flags = self.pick(&["i", "s", "m", "x", "a", "-i", "i-s", "im", "u", "s-i"]);
                 format!("(?{flags}:{})", self.alternatives(depth + 1))
@@ -158,7 +213,10 @@ impl Generator {
             1 => format!("\\u{:04x}", u32::from(c) & 0xffff),
             2 if u32::from(c) < 0x100 => format!("\\{:03o}", u32::from(c)),
             3 => self
-                .pick(&[r"\n", r"\t", r"\-", r"\.", r"\<", r"\ ", r"\0", r"\07"])
+                .pick(&[
+                    r"\n", r"\t", r"\-", r"\.", r"\<", r"\ ", r"\0", r"\07", r"\>", r"\012",
+                    r"\0101", r"\a", r"\v", r"\#",
+                ])
                 .into(),
             _ => c.to_string(),
         }
@@ -188,6 +246,11 @@ impl Generator {
                         "-",
                         "[",
                         "&&",
+                        "--",
+                        "~~",
+                        "||",
+                        "{2}",
+                        "(?:",
                     ])
                     .into(),
                 2 => self
@@ -250,6 +313,18 @@ impl Generator {
         match self.below(3) {
             0 => format!("(?({group}){yes})"),
             _ => format!("(?({group}){yes}|{})", self.sequence(depth + 1)),
+        }
+    }
+
+    /// A reference to a named group, or a condition on one.
+    fn named_reference(&mut self) -> String {
+        if self.named == 0 {
+            return self.literal();
+        }
+        let name = 1 + self.below(self.named);
+        match self.below(3) {
+            0 => format!("(?(n{name}){}|{})", self.literal(), self.literal()),
+            _ => format!("(?P=n{name})"),
         }
     }
 

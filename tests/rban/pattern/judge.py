@@ -1,5 +1,5 @@
-# Reads `[pattern, multiline, [text, ...]]` as JSON, a line each, and answers each with `false` for a
-# wrong pattern, `null` where `re` takes too long (or crashes), or for each text `null` or the spans
+# Reads `[pattern, multiline, [text, ...]]` as JSON, a line each, and answers each with the
+# place of what is wrong with the pattern (or `false`), `null` where `re` takes too long (or crashes), or for each text `null` or the spans
 # of its groups (-1: took no part).
 import json, re, signal, sys, warnings
 warnings.simplefilter('ignore')
@@ -17,7 +17,9 @@ for line in sys.stdin:
             answer.append(found and [found.span(i) for i in range(compiled.groups + 1)])
     except Slow:
         answer = None
-    except (re.error, OverflowError, RecursionError, ValueError):
+    except re.error as e:
+        answer = False if e.pos is None else e.pos
+    except (OverflowError, RecursionError, ValueError):
         answer = False
     except SystemError:
         answer = None

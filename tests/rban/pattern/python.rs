@@ -19,7 +19,8 @@ pub(crate) type Spans = Vec<Option<(usize, usize)>>;
 /// What Python makes of a pattern.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Verdict {
-    Wrong,
+    /// Where, in characters from its start, if Python says so.
+    Wrong(Option<usize>),
     /// No answer in time, or a crash of Python itself.
     Unknown,
     Found(Vec<Option<Spans>>),
@@ -48,7 +49,8 @@ impl Python {
         let mut answer = String::new();
         self.output.read_line(&mut answer).expect("an answer");
         match serde_json::from_str(&answer).expect("JSON") {
-            Value::Bool(_) => Verdict::Wrong,
+            Value::Bool(_) => Verdict::Wrong(None),
+            Value::Number(at) => Verdict::Wrong(at.as_u64().map(|at| at as usize)),
             Value::Array(found) => Verdict::Found(
                 found
                     .iter()
