@@ -1113,3 +1113,164 @@ fn local_times_around_clock_changes_are_what_mktime_makes_of_them() {
     }
     compare(&cases);
 }
+
+/// Every token of a pattern but those that mean several.
+const TOKENS: &[&str] = &[
+    "%Y", "%y", "%ExY", "%Exy", "%m", "%Exm", "%d", "%Exd", "%b", "%B", "%a", "%A", "%H", "%ExH",
+    "%k", "%Exk", "%I", "%l", "%Exl", "%p", "%M", "%ExM", "%S", "%ExS", "%f", "%z", "%Z", "%ExZ",
+    "%Exz", "%j", "%U", "%W", "%w", "%u", "%G", "%V", "%%",
+];
+/// Usual orders of tokens.
+const ORDERS: &[&[&str]] = &[
+    &["%Y", "%m", "%d", "%H", "%M", "%S"],
+    &["%ExY", "%Exm", "%Exd", "%ExH", "%ExM", "%ExS", "%f"],
+    &["%d", "%b", "%Y", "%H", "%M", "%S", "%z"],
+    &["%a", "%b", "%d", "%k", "%M", "%S"],
+    &["%b", "%d", "%H", "%M", "%S", "%Z"],
+    &["%m", "%d", "%y", "%I", "%M", "%S", "%p"],
+    &["%d", "%B", "%Exy", "%l", "%M", "%p"],
+    &["%Y", "%j", "%H", "%M"],
+    &["%Y", "%U", "%w", "%H"],
+    &["%Y", "%W", "%A", "%H", "%M"],
+    &["%G", "%V", "%u", "%H"],
+    &["%H", "%M", "%S"],
+    &["%m", "%d"],
+    &["%Y", "%m", "%d"],
+    &["%Y", "%m", "%d", "%H", "%M", "%S", "%Exz"],
+    &["%Y", "%m", "%d", "%H", "%M", "%S", "%ExZ"],
+];
+const SPECIAL: &[&str] = &[
+    "EPOCH",
+    "LEPOCH",
+    "^EPOCH",
+    "{^LN-BEG}EPOCH",
+    "{^LN-BEG}LEPOCH",
+    "Epoch",
+    "{^LN-BEG}Epoch",
+    "TAI64N",
+    "{^LN-BEG}TAI64N",
+    "{NONE}",
+    "^x {EPOCH}",
+    "\\[{LEPOCH}\\]",
+    "{DATE}",
+    "^x{DATE}",
+    "{DEFAULT}",
+    "{^LN-BEG}",
+];
+
+impl Dice {
+    /// A text that a token reads, mostly.
+    fn token(&mut self, token: &str) -> String {
+        let name = |own: &mut Self, names: &[&str]| own.pick(names).to_owned();
+        match token {
+            "%Y" | "%ExY" | "%G" => (2000 + self.number(0, 28)).to_string(),
+            "%y" | "%Exy" => format!("{:02}", self.number(0, 30)),
+            "%m" => self.number(1, 12).to_string(),
+            "%Exm" => format!("{:02}", self.number(1, 12)),
+            "%d" => self.number(1, 31).to_string(),
+            "%Exd" => format!("{:02}", self.number(1, 31)),
+            "%b" => name(self, &["Jan", "feb", "AUG", "Sep", "Dec", "Foo"]),
+            "%B" => name(self, &["January", "february", "AUGUST", "May"]),
+            "%a" => name(self, &["Sun", "mon", "TUE", "Wed", "Sat"]),
+            "%A" => name(self, &["Sunday", "monday", "FRIDAY"]),
+            "%H" | "%k" => self.number(0, 23).to_string(),
+            "%ExH" | "%Exk" => format!("{:02}", self.number(0, 23)),
+            "%I" | "%l" => self.number(1, 12).to_string(),
+            "%Exl" => format!("{:02}", self.number(1, 12)),
+            "%p" => name(self, &["AM", "pm", "PM", "am"]),
+            "%M" | "%S" => self.number(0, 59).to_string(),
+            "%ExM" | "%ExS" => format!("{:02}", self.number(0, 59)),
+            "%f" => self.roll(1_000_000).to_string(),
+            "%z" => name(self, &["Z", "UTC", "GMT", "+0100", "-03:30", "+02"]),
+            "%Z" => name(self, &["CET", "Z", "EST", "UTC", "CEST"]),
+            "%ExZ" | "%Exz" => name(self, &["CET", "Z", "A", "EST", "PDT"]),
+            "%j" => format!("{:03}", self.number(1, 366)),
+            "%U" | "%W" | "%V" => format!("{:02}", self.number(0, 53)),
+            "%w" => self.roll(7).to_string(),
+            "%u" => (1 + self.roll(7)).to_string(),
+            _ => "%".into(),
+        }
+    }
+
+    /// A pattern of one's own, and a way to write dates that it reads.
+    fn own_pattern(&mut self) -> (String, Vec<(String, String)>) {
+        if self.roll(7) == 0 {
+            return (self.pick(SPECIAL).to_owned(), Vec::new());
+        }
+        let tokens: Vec<&str> = match self.roll(3) {
+            0 => (0..=self.roll(5)).map(|_| self.pick(TOKENS)).collect(),
+            _ => ORDERS[self.roll(ORDERS.len() as u64) as usize].to_vec(),
+        };
+        let mut pattern = self
+            .pick(&[
+                "",
+                "",
+                "",
+                "^",
+                "{^LN-BEG}",
+                "**",
+                "{UNB}",
+                "\\[",
+                "(?:x )?",
+                "at (",
+            ])
+            .to_owned();
+        let closes = pattern.ends_with('(');
+        let mut pieces = Vec::new();
+        for token in tokens {
+            // As a pattern, and as a text.
+            let (between, text) = [
+                ("-", "-"),
+                (" ", " "),
+                (":", ":"),
+                ("\\s+", " "),
+                ("[ :]?", ":"),
+                (", ", ", "),
+                ("T", "T"),
+                ("", ""),
+            ][self.roll(8) as usize];
+            pattern.push_str(token);
+            pattern.push_str(between);
+            pieces.push((token.to_owned(), text.to_owned()));
+        }
+        pattern.push_str(if closes { ")" } else { "" });
+        pattern.push_str(self.pick(&["", "", "", "", "$", "**", "\\b", "\\]"]));
+        (pattern, pieces)
+    }
+}
+
+/// Patterns put together from all tokens, each read from lines that are written for it, mostly.
+/// `RBAN_SEED` begins elsewhere, `RBAN_COUNT` goes on for longer.
+#[test]
+fn generated_patterns_read_dates_alike() {
+    let (first, count) = crate::support::share("RBAN_SEED", "RBAN_COUNT", 400);
+    let mut cases = Vec::new();
+    for seed in first..first + count {
+        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let (mut pattern, pieces) = dice.own_pattern();
+        if dice.roll(5) == 0 {
+            let (other, _) = dice.own_pattern();
+            pattern = format!("{pattern}\n{other}");
+        }
+        let mut lines = Vec::new();
+        let mut now = MOMENTS[dice.roll(MOMENTS.len() as u64) as usize] as f64;
+        for _ in 0..20 {
+            let date = match pieces.is_empty() || dice.roll(6) == 0 {
+                true => dice.date(),
+                false => pieces
+                    .iter()
+                    .map(|(token, between)| dice.token(token) + between)
+                    .collect(),
+            };
+            let before = dice.pick(&["", "", "", "[", "x ", "at ", "x: ", "é ", "x"]);
+            let after = dice.pick(&["", " y", "]", "] y", ": y", "y", "."]);
+            lines.push((format!("{before}{date}{after}"), now));
+            now += dice.roll(40) as f64;
+        }
+        let mut case = Case::new(Some(&pattern), lines);
+        case.tz = ZONES[dice.roll(ZONES.len() as u64) as usize];
+        case.logtimezone = [None, None, Some("CET"), Some("UTC-0330")][dice.roll(4) as usize];
+        cases.push(case);
+    }
+    compare(&cases);
+}
