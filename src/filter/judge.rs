@@ -111,6 +111,13 @@ impl Filter {
 
     fn judge_at(&mut self, tuple: Tuple<'_>, when: When, moment: &Moment, out: &mut Vec<Verdict>) {
         self.counters.lines += 1;
+        let known = self.counters.given_up.len();
+        let dates = self.detector.exhausted();
+        if dates > self.dates_given_up {
+            let times = dates - self.dates_given_up;
+            self.counters.gave_up(Part::Datepattern, times);
+            self.dates_given_up = dates;
+        }
         let jail = &self.jail;
         let fitted = self.timing.fit(when, moment, |mut messages| {
             let line = [tuple.before, tuple.date, tuple.after].concat();
@@ -124,7 +131,6 @@ impl Filter {
             return;
         };
         let before = (self.counters.matched, self.counters.ignored);
-        let known = self.counters.given_up.len();
         self.search(tuple, when, moment, out);
         if before == (self.counters.matched, self.counters.ignored) {
             self.counters.missed += 1;
@@ -453,10 +459,13 @@ impl Filter {
         let regex = match part {
             Part::Failregex(index) => Some(self.failregex.get(index)),
             Part::Ignoreregex(index) => Some(self.ignoreregex.get(index)),
-            _ => self.prefregex.as_ref().map(|(regex, _)| regex.get(0)),
+            Part::Datepattern | Part::Logtimezone => None,
+            Part::Prefregex => self.prefregex.as_ref().map(|(regex, _)| regex.get(0)),
         };
+        let dates = self.date_key.datepattern.as_deref();
+        let shown = regex.map_or(dates.unwrap_or_default(), |regex| regex.resolved());
         let advice = match regex {
-            Some(regex) if !regex.is_linear() => {
+            regex if regex.is_none_or(|regex| !regex.is_linear()) => {
                 "it has back-references, atomic groups or captures in look-aheads, which may take \
                  any time, and is stopped at a budget. Write it without them, or bound its \
                  repetitions"
@@ -466,8 +475,7 @@ impl Filter {
         format!(
             "{part} gave up on a line of {length} bytes, which counts as not matched by it: \
              {advice}. Further lines are counted in 'rban status {}': '{}'",
-            self.jail,
-            regex.map_or("", |regex| regex.resolved())
+            self.jail, shown
         )
     }
 

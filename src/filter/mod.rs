@@ -47,6 +47,8 @@ pub struct Filter {
     names: Names,
     ignoreregex: RegexSet,
     detector: Detector,
+    /// How many of the detector's searches that gave up have been counted.
+    dates_given_up: u64,
     date_key: DateKey,
     timing: Timing,
     sessions: Sessions,
@@ -132,12 +134,15 @@ impl Counters {
     /// Counts the patterns that gave up in a pass of a set; `part` names one by its place.
     fn give_up(&mut self, slots: &Slots, part: fn(usize) -> Part) {
         for index in slots.given_up() {
-            self.exhausted += 1;
-            let part = part(index);
-            match self.given_up.iter_mut().find(|(known, _)| *known == part) {
-                Some((_, times)) => *times += 1,
-                None => self.given_up.push((part, 1)),
-            }
+            self.gave_up(part(index), 1);
+        }
+    }
+
+    fn gave_up(&mut self, part: Part, times: u64) {
+        self.exhausted += times;
+        match self.given_up.iter_mut().find(|(known, _)| *known == part) {
+            Some((_, known)) => *known += times,
+            None => self.given_up.push((part, times)),
         }
     }
 }

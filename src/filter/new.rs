@@ -93,6 +93,7 @@ impl Filter {
             failregex: RegexSet::new(failregex),
             ignoreregex: RegexSet::new(ignoreregex),
             detector: detector(settings, reading)?,
+            dates_given_up: 0,
             date_key: DateKey {
                 datepattern: settings.datepattern.clone(),
                 logtimezone: reading.logtimezone.map(str::to_owned),

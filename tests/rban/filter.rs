@@ -509,6 +509,41 @@ fn a_pattern_that_gave_up_counts_also_where_another_matches() {
 }
 
 #[test]
+fn a_datepattern_that_gives_up_is_counted_and_told_once() {
+    let settings = "datepattern = ^(a+)+(a+)+\\1\\2x%Y\nfailregex = ^a+ by <ADDR>$";
+    let mut filter = filter(settings).expect("a good filter");
+    let line = format!("{} by 192.0.2.5", "a".repeat(300));
+    let moment = Moment {
+        now: clock("10:00:00"),
+        in_operation: true,
+        findtime: Span::from_secs(600),
+        check_findtime: false,
+    };
+    let mut told = String::new();
+    for _ in 0..3 {
+        let dated = Dated {
+            line: &line,
+            found: filter.find_date(&line, moment.now),
+        };
+        let mut out = Vec::new();
+        filter.judge(&dated, &moment, &mut out);
+        told.extend(out.iter().map(shown));
+    }
+    let counters = filter.counters();
+    assert_eq!(counters.matched, 3, "{told}");
+    let [(Part::Datepattern, times)] = counters.given_up[..] else {
+        panic!("{:?}", counters.given_up);
+    };
+    assert!(times >= 3 && counters.exhausted == times, "{times}");
+    assert_eq!(
+        told.matches("datepattern gave up on a line").count(),
+        1,
+        "{told}"
+    );
+    assert!(told.contains("x%Y'"), "{told}");
+}
+
+#[test]
 fn a_prefregex_and_an_ignoreregex_that_give_up_are_counted() {
     let line = format!("10:00:00 -- {}", "a".repeat(300));
     for (settings, part) in [
