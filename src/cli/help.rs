@@ -68,7 +68,8 @@ fn short_forms() -> String {
     short::WORDS.iter().map(row).collect()
 }
 
-/// `--help` of server and client.
+/// `--help` of server and client. Completions made for fail2ban read the commands out of it: four
+/// blanks before each, and `<JAIL>` in brackets.
 pub(super) fn full(program: Program) -> String {
     let mut out = format!("{}\n\nOptions:\n{}", usage(program), options::help());
     out.push_str("\nCommands:\n");
@@ -77,14 +78,14 @@ pub(super) fn full(program: Program) -> String {
             Scope::Basic => "",
             Scope::SetGlobal => "set ",
             Scope::GetGlobal => "get ",
-            Scope::SetJail => "set JAIL ",
-            Scope::GetJail => "get JAIL ",
+            Scope::SetJail => "set <JAIL> ",
+            Scope::GetJail => "get <JAIL> ",
         };
         let words = format!("{before}{} {}", row.word, row.arguments);
-        out.push_str(&format!("  {:<44} {}\n", words.trim_end(), row.help));
+        out.push_str(&format!("    {:<44} {}\n", words.trim_end(), row.help));
     }
     out.push_str(&format!(
-        "  {:<44} {}\n",
+        "    {:<44} {}\n",
         "restart [JAIL]", "stop and start again"
     ));
     out

@@ -114,6 +114,13 @@ impl Daemon {
                 .collect();
             actions.push(pair("Banned IP list", Value::List(ids)));
         }
+        if flavor == "cymru" {
+            // As fail2ban without dnspython, which Debian does not install with it.
+            for list in ["ASN", "Country", "RIR"] {
+                let unknown = Value::list(["error"]);
+                actions.push(pair(&format!("Banned {list} list"), unknown));
+            }
+        }
         let filter = vec![
             pair("Currently failed", counts.failed),
             pair("Total failed", counts.failed_total),
@@ -193,6 +200,10 @@ impl Daemon {
                 "auto" => "UTF-8".into(),
                 named => named.into(),
             },
+            // A jail that reads files has none to show, whatever it was told.
+            Query::JournalMatch if backend_name(&settings.backend) != "systemd" => {
+                Value::List(Vec::new())
+            }
             Query::JournalMatch => Value::List(
                 journals::alternatives(settings)
                     .into_iter()

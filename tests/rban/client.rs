@@ -17,7 +17,7 @@ use std::time::Duration;
 use inotify::{Inotify, WatchMask};
 use nix::poll::{PollFd, PollFlags, poll};
 use rban::cli::{Wire, WireError};
-use rban::protocol::{self, Value};
+use rban::protocol::{self, Scope, Value};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
@@ -248,6 +248,10 @@ status two
 status nope
 status one short
 status one nonsense
+status one basic
+status one cymru
+statistic
+statistics
 status one a b
 status --all
 stats
@@ -329,6 +333,8 @@ set one dellogpath /nonexistent/file
 get one logencoding
 set one logencoding UTF-8
 set one logencoding nonsense
+get one journalmatch
+set one addjournalmatch _COMM=sshd
 get one journalmatch
 get one ignoreself
 set one ignoreself false
@@ -464,6 +470,9 @@ restart two
 reload
 status
 status two
+status two short
+status two basic
+status one cymru
 stop one
 status
 stop --all
@@ -652,6 +661,8 @@ fn what_makes_no_sense_is_refused_alike() {
     let newer = [
         "status --all",
         "stats",
+        "statistic",
+        "statistics",
         "multi-set one addfailregex x",
         "status one a b",
     ];
@@ -830,4 +841,31 @@ impl Watch {
             self.0.read_events(&mut buffer).expect("events");
         }
     }
+}
+
+/// Rows of the table that the real server does not know, or that no list of words can say.
+const NOT_COMPARED: &[&str] = &["banfor", "rban-report", "rban-why", "server-stream"];
+
+#[test]
+fn every_command_of_the_table_is_compared_with_the_real_server() {
+    let said = lines(&[COMMANDS, BANNED].concat(), "DIR");
+    let missing: Vec<String> = protocol::COMMANDS
+        .iter()
+        .filter(|row| !NOT_COMPARED.contains(&row.word))
+        .filter(|row| {
+            !said.iter().any(|words| {
+                let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                match (row.scope, words.as_slice()) {
+                    (Scope::Basic, [word, ..]) => *word == row.word,
+                    (Scope::SetGlobal, ["set", word, ..])
+                    | (Scope::GetGlobal, ["get", word, ..])
+                    | (Scope::SetJail, ["set", _, word, ..])
+                    | (Scope::GetJail, ["get", _, word, ..]) => *word == row.word,
+                    _ => false,
+                }
+            })
+        })
+        .map(|row| format!("{:?} {}", row.scope, row.word))
+        .collect();
+    assert!(missing.is_empty(), "not compared: {missing:?}");
 }

@@ -20,6 +20,8 @@ const DIFFERENT: &[(&str, &str)] = &[
     ("version", "we behave as 1.1.1"),
     ("status --all", "new in 1.1"),
     ("stats", "new in 1.1"),
+    ("statistic", "new in 1.1"),
+    ("statistics", "new in 1.1"),
     ("add one", "1.0.2 has a slip in this very error"),
     ("set loglevel 20", "a level is shown by its name"),
     (
@@ -483,4 +485,111 @@ fn completions_are_what_their_shells_can_read() {
         complete("fail2ban-client get dbmaxm", 2).trim(),
         "dbmaxmatches"
     );
+}
+
+/// A folder with a `fail2ban-client` that talks to a server, for scripts that call it by that name.
+fn client_of(server: &Real, program: &str) -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("fail2ban-client");
+    let socket = server.path("sock");
+    let script = format!(
+        "#!/bin/bash\nexec -a fail2ban-client {program} -s {} \"$@\"\n",
+        socket.display()
+    );
+    fs::write(&path, script).expect("a script");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("its mode");
+    folder
+}
+
+/// The plugins that come with Debian's fail2ban, run as they are on both servers.
+#[test]
+fn nagios_cacti_and_bash_completion_see_no_difference() {
+    const EXAMPLES: &str = "/usr/share/doc/fail2ban/examples";
+    const COMPLETION: &str = "/usr/share/bash-completion/completions/fail2ban";
+    let Some(theirs) = Real::start_with(&[REAL_SERVER]) else {
+        return;
+    };
+    if !fs::exists(EXAMPLES).unwrap_or(false) || !fs::exists(COMPLETION).unwrap_or(false) {
+        eprintln!("skipped: no {EXAMPLES} or {COMPLETION}");
+        return;
+    }
+    let ours = server().expect("our server");
+    let said = |server: &Real, program: &str| {
+        server
+            .ask(&list(&["set", "one", "banip", "192.0.2.7", "192.0.2.8"]))
+            .expect("bans");
+        server.until_banned("192.0.2.8");
+        let folder = client_of(server, program);
+        let run = |script: &str| {
+            let output = Command::new("bash")
+                .args(["-c", script])
+                .env("PATH", format!("{}:/usr/bin:/bin", folder.path().display()))
+                .output()
+                .expect("bash");
+            let out = String::from_utf8_lossy(&output.stdout).into_owned();
+            (script.to_owned(), output.status.code(), out)
+        };
+        let client = folder.path().join("fail2ban-client");
+        let mut told = vec![
+            run(&format!(
+                "perl {EXAMPLES}/nagios/check_fail2ban -P $(command -v fail2ban-client) -p"
+            )),
+            run(&format!(
+                "perl {EXAMPLES}/nagios/check_fail2ban -P $(command -v fail2ban-client) -j one -w 3 -c 5"
+            )),
+            run(&format!(
+                "perl {EXAMPLES}/nagios/check_fail2ban -P $(command -v fail2ban-client) -j none"
+            )),
+            run(&format!("bash {EXAMPLES}/cacti/fail2ban_stats.sh one")),
+        ];
+        for (words, at) in [
+            ("status ", 2),
+            ("set o", 2),
+            ("get logt", 2),
+            ("set dbm", 2),
+            ("get one ignorere", 3),
+            ("set one addignore", 3),
+            ("set one unbanip ", 4),
+            ("set one delfailregex ", 4),
+            ("set one dellogpath ", 4),
+            ("get one action ", 4),
+            ("set one idle o", 4),
+            ("set loglevel N", 3),
+            ("add x py", 3),
+            ("flushl", 1),
+            ("relo", 1),
+        ] {
+            // What bash-completion itself would say of the words.
+            let script = format!(
+                "_init_completion() {{ cur=${{COMP_WORDS[COMP_CWORD]}}; prev=${{COMP_WORDS[COMP_CWORD-1]}}; \
+                 words=(\"${{COMP_WORDS[@]}}\"); cword=$COMP_CWORD; }}; _filedir() {{ :; }}; \
+                 source {COMPLETION}; COMP_WORDS=(fail2ban-client {words}); \
+                 [ ${{#COMP_WORDS[@]}} -gt {at} ] || COMP_WORDS+=(''); COMP_CWORD={at}; \
+                 _fail2ban fail2ban-client; echo ${{COMPREPLY[*]}} | tr ' ' '\\n' | sort -u"
+            );
+            let (_, code, out) = run(&script);
+            told.push((words.to_owned(), code, out));
+        }
+        let conf = server.conf();
+        let here = client.display().to_string();
+        told.into_iter()
+            .map(|(script, code, out)| {
+                (
+                    script,
+                    code,
+                    out.replace(&conf, "DIR").replace(&here, "CLIENT"),
+                )
+            })
+            .collect::<Vec<_>>()
+    };
+    let ours = said(&ours, env!("CARGO_BIN_EXE_rban"));
+    let theirs = said(&theirs, "/usr/bin/fail2ban-client");
+    let mut found = 0;
+    for (ours, theirs) in ours.iter().zip(&theirs) {
+        assert_eq!(ours, theirs);
+        found += usize::from(theirs.2.trim().len() > 1);
+    }
+    assert!(found > 12, "{theirs:?}");
 }

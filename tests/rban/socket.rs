@@ -228,6 +228,8 @@ const OWN_WORDS: &[&str] = &[
 const OTHERWISE: &[&str] = &[
     "status --all",
     "stats",
+    "statistic",
+    "statistics",
     "add one",
     "set one addlogpath /nonexistent/file",
     // A NameError of Python's eval, which we have not.
