@@ -68,7 +68,8 @@ fn without_server(program: Program, options: &Options, world: &mut World<'_>) ->
                 true
             }
             Err(error) => {
-                world.log(Level::Error, &error.to_string());
+                // Where fail2ban says it: on standard output.
+                world.say(&format!("ERROR: {error}"));
                 false
             }
         });

@@ -651,6 +651,98 @@ fn at_the_prompt_both_clients_say_the_same() {
     assert!(ended.out.ends_with("\n\nfail2ban> \n"), "{}", ended.out);
 }
 
+/// At a terminal: earlier lines come back with the arrow keys.
+#[test]
+fn the_prompt_remembers_at_a_terminal() {
+    let Some(real) = Real::start() else { return };
+    let script = format!(
+        "import json, os, pty, select\n\
+         child, terminal = pty.fork()\n\
+         if not child:\n\
+         \x20   os.execv({}, ['fail2ban-client', '-s', {}, '-i'])\n\
+         heard = b''\n\
+         def until(text, count):\n\
+         \x20   global heard\n\
+         \x20   while heard.count(text) < count:\n\
+         \x20       if not select.select([terminal], [], [], 30)[0]: raise SystemExit(repr(heard))\n\
+         \x20       heard += os.read(terminal, 4096)\n\
+         until(b'fail2ban> ', 1)\n\
+         os.write(terminal, b'ping\\r'); until(b'Server replied: pong', 1)\n\
+         os.write(terminal, b'echo one two\\r'); until(b'\\none two', 1)\n\
+         os.write(terminal, b'\\x1b[A\\x1b[A\\r'); until(b'Server replied: pong', 2)\n\
+         os.write(terminal, b'\\x1b[A\\x1b[A\\x7f\\x7f\\x7fthree\\r'); until(b'\\none three', 1)\n\
+         os.write(terminal, b'exit\\r')\n\
+         print(json.dumps(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))\n",
+        Value::str(env!("CARGO_BIN_EXE_rban")).repr(),
+        Value::str(real.path("sock").display().to_string().as_str()).repr(),
+    );
+    assert_eq!(reference::python(&script), Some(Json::from(0)));
+}
+
+#[test]
+fn options_without_a_server_end_as_fail2bans_do() {
+    let Some(real) = Real::start() else { return };
+    let conf = real.conf();
+    let wrong = tempfile::tempdir().expect("a folder without a configuration");
+    let wrong = wrong.path().display().to_string();
+    // What is printed is the same, where that is an answer and no prose.
+    for times in [
+        "1h", "600", "-1", "1d 2h30m", "1.5h", "1y6mo", "2w", "1 day", "0", "10m30s", "1mo2w",
+        "abc", "", "1h abc", "--",
+    ] {
+        let words = ["--str2sec".to_owned(), times.to_owned()];
+        let (theirs, ours) = (
+            real_client(&conf, &[words.to_vec()]),
+            our_client(&conf, &words),
+        );
+        assert_eq!(theirs[0].code, ours.code, "{times:?}");
+        // A fault is told in our own words.
+        let told = |out: &str| match out.strip_prefix("ERROR: ") {
+            Some(_) => "ERROR".to_owned(),
+            None => out.to_owned(),
+        };
+        assert_eq!(told(&theirs[0].out), told(&ours.out), "{times:?}");
+    }
+    for words in [
+        "",
+        "-h",
+        "--help",
+        "-V",
+        "--version",
+        "-V status",
+        "--version -h",
+        "-Z",
+        "--nonsense",
+        "-c",
+        "--loglevel",
+        "--str2sec",
+        "-t",
+        "-d",
+        "--dp",
+        "-q ping",
+        "-v ping",
+        "-qq foo",
+        "ping -v",
+        "-s /nonexistent ping",
+        "--socket=/nonexistent ping",
+        "--sock /nonexistent ping",
+        "--timeout 5 ping",
+        "--pname x ping",
+        "-p /nonexistent ping",
+    ] {
+        let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
+        let theirs = real_client(&conf, std::slice::from_ref(&words));
+        let ours = our_client(&conf, &words);
+        assert_eq!(theirs[0].code, ours.code, "{words:?}: {theirs:?} {ours:?}");
+    }
+    for words in [&["-t"][..], &["-d"], &["status"]] {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let theirs = real_client(&wrong, std::slice::from_ref(&words));
+        let ours = our_client(&wrong, &words);
+        assert_eq!(theirs[0].code, ours.code, "{words:?}: {theirs:?} {ours:?}");
+    }
+}
+
 /// What the real server refuses for its words alone, our table refuses with the same exception, and
 /// what it understands, our table understands.
 #[test]

@@ -385,6 +385,91 @@ fn the_service_manager_hears_of_readiness_of_an_engine_that_lives_and_of_bans() 
     assert_eq!(ready, "READY=1\nSTATUS=1 jail, 1 banned");
 }
 
+/// A server in the background, as an init script starts it: its process, when it is ready.
+fn in_background(home: &Home) -> Pid {
+    let started = Command::new(env!("CARGO_BIN_EXE_rban"))
+        .args(["server", "-b", "-c"])
+        .arg(home.path(""))
+        .arg("start")
+        .stdin(Stdio::null())
+        .output()
+        .expect("it starts");
+    assert_eq!(String::from_utf8_lossy(&started.stdout), "Server ready\n");
+    pid_in_file(home)
+}
+
+fn pid_in_file(home: &Home) -> Pid {
+    let text = fs::read_to_string(home.path("pid")).expect("a PID file");
+    Pid::from_raw(text.trim().parse().expect("a number"))
+}
+
+fn is_gone(pid: Pid) -> bool {
+    // A child that has ended and was not waited for is a zombie.
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    status.is_empty() || status.contains("State:\tZ")
+}
+
+#[test]
+fn signals_reload_reopen_and_end_in_foreground_and_background() {
+    use nix::sys::signal::{Signal, kill};
+
+    for (background, end) in [
+        (false, Signal::SIGTERM),
+        (false, Signal::SIGINT),
+        (true, Signal::SIGTERM),
+        (true, Signal::SIGINT),
+    ] {
+        let mut home = Home::new("", "");
+        let pid = if background {
+            in_background(&home)
+        } else {
+            home.start(Program::Rban);
+            pid_in_file(&home)
+        };
+        if background {
+            // It has left whoever started it.
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("its state");
+            let (_, behind) = stat.rsplit_once(") ").expect("a name in brackets");
+            let session = behind.split(' ').nth(3);
+            assert_eq!(
+                session,
+                Some(pid.to_string().as_str()),
+                "a session of its own"
+            );
+            let folder = fs::read_link(format!("/proc/{pid}/cwd")).expect("its folder");
+            assert_eq!(folder, Path::new("/"));
+            let input = fs::read_link(format!("/proc/{pid}/fd/0")).expect("its input");
+            assert_eq!(input, Path::new("/dev/null"));
+        }
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("its state");
+        assert!(status.contains("Umask:\t0077"), "{status}");
+
+        let conf = fs::read_to_string(home.path("jail.conf")).expect("the jails");
+        home.write("jail.conf", &conf.replace("maxretry = 3", "maxretry = 7"));
+        kill(pid, Signal::SIGHUP).expect("told");
+        home.wait("a reload", |home| {
+            (home.ask(&["get", "door", "maxretry"]) == "7\n").then_some(())
+        });
+        assert_eq!(pid_in_file(&home), pid, "it is the same process");
+
+        fs::rename(home.path("log"), home.path("log.1")).expect("rotated");
+        kill(pid, Signal::SIGUSR1).expect("told");
+        home.wait("the log anew", |home| {
+            let text = fs::read_to_string(home.path("log")).ok()?;
+            text.contains("rollover performed on ").then_some(())
+        });
+
+        kill(pid, end).expect("told");
+        home.wait("its end", |_| is_gone(pid).then_some(()));
+        assert!(!home.path("pid").exists() && !home.path("sock").exists());
+        let log = fs::read_to_string(home.path("log")).expect("the log");
+        assert!(log.trim_end().ends_with("Exiting Fail2ban"), "{log}");
+        if let Some((_, mut child)) = home.running.take() {
+            assert_eq!(child.wait().expect("its end").code(), Some(0), "{end}");
+        }
+    }
+}
+
 /// What is read while others wait must not be something one can wait for.
 #[test]
 fn a_pipe_in_ignoreip_holds_up_nobody() {
