@@ -20,14 +20,14 @@ use crate::model::{Ban, FailId, Level, Logger, Span, Time};
 use crate::store::{PastBan, Piece, Problem, StoreError, Wanted, Write};
 
 /// Bans in one piece: some milliseconds of the daemon's thread.
-const PIECE: usize = 1_000;
+const PIECE: usize = 500;
 /// With more jobs than this before an action the next piece waits, for memory's sake.
 const BEHIND: usize = 4 * PIECE;
 /// How soon it is looked at again,
 const LOOK_AGAIN: Span = Span::from_micros(2_000);
 /// and how often, at most, before the next piece is taken all the same: actions that are scripts
 /// take their time, and who is banned must be known.
-const LOOKS: u32 = 50;
+const LOOKS: u32 = 25;
 
 /// How soon a database is asked again that could not be read.
 const ASK_AGAIN: Span = Span::from_secs(5);

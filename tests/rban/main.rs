@@ -35,6 +35,7 @@ mod pushed;
 mod reckoning;
 mod reference;
 mod regex;
+mod reload;
 mod samples;
 mod scripts;
 mod sessions;
