@@ -12,6 +12,7 @@ use rban::config::{Config, Disk, Facts, Firewall, Inputs};
 use rban::model::{ActionSettings, Ban, BanTime, MatchedLine, Origin, Time};
 
 use crate::bench::{LONG, Lab, ban};
+use crate::support;
 
 const CONTENTS: &[(&str, &str)] = &[
     ("mail", "plain"),
@@ -302,4 +303,133 @@ fn a_refused_mail_is_an_error_with_the_servers_words() {
     assert!(lab.worker.stop(LONG));
     let error = lab.worker.last_error().expect("an error");
     assert!(error.contains("nobody here"), "{error}");
+}
+
+/// A jail's mail action out of a `jail.conf`'s own shortcuts, with our vendor tree or with
+/// fail2ban's files.
+fn shortcut(theirs: bool, local: &str) -> ActionSettings {
+    let folder = tempfile::tempdir().expect("a folder");
+    let etc = folder.path();
+    let facts = Facts {
+        firewall: Firewall::Nftables,
+        fail2ban_version: "1.1.1".into(),
+    };
+    let mut inputs = Inputs::only(etc, facts);
+    if theirs {
+        support::said(&format!("cp -r /etc/fail2ban/. {}", etc.display()));
+    } else {
+        inputs.vendor = Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("config"));
+    }
+    let jail = format!(
+        "{local}\n[lab]\nenabled = true\nfilter =\nfailregex = x <HOST>\n\
+         logpath = /etc/hostname\nport = ssh\n"
+    );
+    fs::write(etc.join("jail.local"), jail).expect("written");
+    let loaded = Config::read(&Disk, &inputs).expect("read").load();
+    let jail = loaded.jails.into_iter().find(|jail| jail.name == "lab");
+    let mut actions = jail.expect("the jail").actions;
+    actions.pop().expect("its mail action")
+}
+
+#[test]
+fn the_shortcuts_of_jail_conf_mail_whom_and_as_they_say() {
+    for theirs in [false, true] {
+        if theirs && !Path::new("/etc/fail2ban/jail.conf").exists() {
+            continue;
+        }
+        for (action, mta, content) in [
+            ("action_mw", "sendmail", "whois"),
+            ("action_mwl", "sendmail", "whois-lines"),
+            ("action_mw", "mail", "whois"),
+            ("action_mwl", "mail", "whois-lines"),
+        ] {
+            let place = format!("{action} {mta} {}", if theirs { "theirs" } else { "ours" });
+            let local = format!(
+                "[DEFAULT]\ndestemail = admin@example.com\nsender = guard@example.org\n\
+                 mta = {mta}\naction = %({action})s\n"
+            );
+            let settings = shortcut(theirs, &local);
+            let recipe = action::recipe(&settings).unwrap_or_else(|| panic!("{place}"));
+            assert_eq!(recipe.content.name, content, "{place}");
+            assert_eq!(recipe.to, ["admin@example.com"], "{place}");
+            // fail2ban's mail(1) actions have no sender of their own.
+            if mta == "sendmail" || !theirs {
+                assert_eq!(recipe.from, "guard@example.org", "{place}");
+            }
+            assert_eq!(recipe.name, "lab", "{place}");
+            if content == "whois-lines" {
+                assert_eq!(recipe.logs, ["/etc/hostname"], "{place}");
+            }
+            assert_eq!(way(settings), "native mail", "{place}");
+        }
+    }
+}
+
+#[test]
+fn an_emptied_start_is_no_edit_and_sends_nothing() {
+    for tree in trees() {
+        let local = "[Definition]\nactionstart =\nactionstop =\n";
+        let quiet = settings(
+            &tree,
+            "sendmail-whois[name=SSH, mailcmd=\"/bin/false\"]",
+            local,
+        );
+        assert_eq!(quiet.option("actionstart"), Some(""));
+        assert_eq!(way(quiet.clone()), "native mail", "{}", tree.display());
+        let lab = Lab::with_path(quiet, DEFAULT_PATH);
+        assert!(lab.worker.stop(LONG));
+        assert!(lab.log().is_empty(), "{:?}", lab.log());
+    }
+}
+
+#[test]
+fn restored_bans_are_not_mailed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mailbox = folder.path().join("mailbox");
+    let command = folder.path().join("sendmail");
+    fs::write(
+        &command,
+        format!("#!/bin/sh\ncat >> {}\n", mailbox.display()),
+    )
+    .expect("written");
+    fs::set_permissions(&command, fs::Permissions::from_mode(0o755)).expect("a program");
+    for tree in trees() {
+        for (action, content) in CONTENTS.iter().filter(|(_, kind)| *kind != "buffered") {
+            let action = format!("{action}[name=SSH, mailcmd={}]", command.display());
+            let lab = Lab::with_path(settings(&tree, &action, ""), DEFAULT_PATH);
+            let restored = Ban {
+                restored: true,
+                ..Ban::clone(&ban("192.0.2.9"))
+            };
+            lab.worker.send(Job::Ban(Arc::new(restored)));
+            assert!(lab.worker.stop(LONG), "{content}");
+        }
+    }
+    let text = fs::read_to_string(mailbox).expect("start and stop are mailed");
+    assert!(text.contains("started on") && text.contains("stopped on"));
+    assert!(!text.contains("banned"), "{text}");
+}
+
+#[test]
+fn geoip_and_log_lines_are_in_the_mail_or_it_says_why_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("log");
+    fs::write(&log, "a from 192.0.2.1 b\nc from 192.0.2.10 d\n").expect("written");
+    let (port, heard) = smtp_server(false);
+    let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let action = format!(
+        "sendmail-geoip-lines[name=SSH, dest=a@example.com, smtp=\"127.0.0.1:{port}\", \
+         logpath=\"{}\"]",
+        log.display()
+    );
+    let lab = Lab::with_path(settings(&tree, &action, ""), DEFAULT_PATH);
+    lab.worker.send(Job::Ban(ban("192.0.2.1")));
+    heard.recv_timeout(LONG).expect("the start's");
+    let mail = heard.recv_timeout(LONG).expect("the ban's");
+    assert!(
+        mail.contains("Country:   ") && mail.contains("AS:        "),
+        "{mail}"
+    );
+    assert!(mail.contains("a from 192.0.2.1 b\r\n"), "{mail}");
+    assert!(!mail.contains("192.0.2.10"), "{mail}");
 }

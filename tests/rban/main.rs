@@ -24,6 +24,7 @@ mod lab;
 mod life;
 mod log;
 mod mail;
+mod mailbox;
 mod manual;
 mod oracle;
 mod our_samples;

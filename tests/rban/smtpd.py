@@ -1,7 +1,7 @@
 """A mail server for the tests: aiosmtpd that does as it is told, and tells what it got.
 
-usage: smtpd.py MODE CERTIFICATE KEY [OUT]     serve; a JSON line for the port, and for each mail
-       smtpd.py parse                          the same JSON of a mail on standard input
+usage: smtpd.py MODE CERTIFICATE KEY [OUT PORT]  serve; a JSON line for the port, and for each mail
+       smtpd.py parse                            the same JSON of a mail on standard input
 
 MODE: accept, reject, greylist, full, starttls, implicit, auth, hang, hangdata, droptls
 """
@@ -100,13 +100,13 @@ async def hang(reader, writer):
     await asyncio.sleep(100000)
 
 
-async def main(mode, certificate, key):
+async def main(mode, certificate, key, port):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     loop = asyncio.get_running_loop()
     if mode in ("hang", "droptls"):
         answer = hang if mode == "hang" else drop_tls
-        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        server = await asyncio.start_server(answer, "127.0.0.1", port)
     else:
         offered = mode in ("starttls", "auth")
         handler = Handler(mode)
@@ -124,7 +124,7 @@ async def main(mode, certificate, key):
             )
 
         secure = context if mode == "implicit" else None
-        server = await loop.create_server(factory, "127.0.0.1", 0, ssl=secure)
+        server = await loop.create_server(factory, "127.0.0.1", port, ssl=secure)
     say(port=server.sockets[0].getsockname()[1])
     await asyncio.sleep(100000)
 
@@ -134,4 +134,5 @@ if sys.argv[1] == "parse":
 else:
     if len(sys.argv) > 4:
         out = open(sys.argv[4], "w")
-    asyncio.run(main(*sys.argv[1:4]))
+    port = int(sys.argv[5]) if len(sys.argv) > 5 else 0
+    asyncio.run(main(*sys.argv[1:4], port))
