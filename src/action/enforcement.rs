@@ -96,9 +96,10 @@ impl Hash for Held {
 
 impl Enforcement {
     pub(super) fn new(spec: ActionSpec, voice: Voice, abort: Arc<Abort>) -> Self {
+        let options = Options::new(&spec.settings, spec.ipv6);
         Self {
-            options: Options::new(&spec.settings, spec.ipv6),
-            tell: letters::teller(&voice, &spec.jail),
+            tell: letters::teller(&voice, &spec.jail, &options.name),
+            options,
             spec,
             voice,
             abort,

@@ -566,7 +566,7 @@ impl Shared {
         };
         match tell {
             Some(tell) => tell(told),
-            None => self.tell_log(&key.0, told),
+            None => self.tell_log(&key, told),
         }
     }
 
@@ -638,13 +638,13 @@ impl Shared {
         ))
     }
 
-    fn tell_log(&self, jail: &str, told: Told) {
+    fn tell_log(&self, (jail, action): &Key, told: Told) {
         let (level, text) = match told {
             Told::Sent(shown) => (Level::Info, format!("{shown} is sent")),
             Told::Later(text) => (Level::Warning, text),
             Told::GivenUp(text) => (Level::Error, text),
         };
-        let message = format!("[{jail}] {text}");
+        let message = format!("[{jail}] {action}: {text}");
         self.outside
             .say(Record::new(level, Logger::Actions, message));
     }

@@ -82,17 +82,17 @@ fn sealed(letter: Letter, recipe: &Recipe) -> Operation {
 }
 
 /// Says what becomes of an action's mails.
-pub(super) fn teller(voice: &Voice, jail: &str) -> Tell {
-    let (voice, jail) = (voice.clone(), jail.to_owned());
+pub(super) fn teller(voice: &Voice, jail: &str, action: &str) -> Tell {
+    let (voice, whose) = (voice.clone(), format!("[{jail}] {action}:"));
     Arc::new(move |told| match told {
         Told::Sent(shown) => {
             voice.well();
-            let message = format!("[{jail}] {shown} is sent");
+            let message = format!("{whose} {shown} is sent");
             voice.log(Level::Debug, Logger::Actions, message);
         }
         Told::Later(text) => {
             voice.ails(text.clone());
-            voice.log(Level::Warning, Logger::Actions, format!("[{jail}] {text}"));
+            voice.log(Level::Warning, Logger::Actions, format!("{whose} {text}"));
         }
         Told::GivenUp(text) => {
             let failure = Failure {
@@ -100,7 +100,7 @@ pub(super) fn teller(voice: &Voice, jail: &str) -> Tell {
                 id: None,
                 reason: text.clone(),
             };
-            voice.failed(failure, format!("[{jail}] {text}"));
+            voice.failed(failure, format!("{whose} {text}"));
         }
     })
 }
