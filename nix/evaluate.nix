@@ -104,7 +104,9 @@ in
   options = lib.mapAttrs (_: option: option.type.description or "") (
     lib.filterAttrs (_: value: value ? _type) evaluated.options.services.rban
   );
-  increments = lib.attrNames evaluated.options.services.rban.bantime-increment;
+  increments = lib.mapAttrs (
+    _: option: option.type.description
+  ) evaluated.options.services.rban.bantime-increment;
   failed = map (one: one.message) (lib.filter (one: !one.assertion) cfg.assertions);
   inherit (cfg) warnings;
   etc = lib.attrNames cfg.environment.etc;

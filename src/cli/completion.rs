@@ -58,7 +58,7 @@ fn client() -> Vec<&'static str> {
 
 /// Jails are asked of the server, as it runs.
 const JAILS: &str =
-    "2>/dev/null rban client status | sed -n 's/.*Jail list:[[:space:]]*//p' | tr -d ','";
+    "rban client status 2>/dev/null | sed -n 's/.*Jail list:[[:space:]]*//p' | tr -d ','";
 
 fn bash() -> String {
     format!(

@@ -13,6 +13,9 @@ use serde_json::Value;
 
 use crate::support::has;
 
+/// What `make test-packages` fetches once.
+const KEPT: &str = "/var/cache/rban-lab";
+
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -75,7 +78,10 @@ fn the_roles_variables_are_all_specified_and_used() {
     }
     for name in &defaults {
         // The jail's own are looked up by their ends.
-        let end = name.strip_prefix("rban_sshd_").unwrap_or(name);
+        let end = ["rban_sshd_", "rban_bantime_"]
+            .iter()
+            .find_map(|start| name.strip_prefix(start))
+            .unwrap_or(name);
         assert!(used.contains(end), "{name} does nothing");
     }
 }
@@ -152,6 +158,104 @@ fn no_secret_key_is_in_the_repository() {
     }
 }
 
+#[test]
+fn completions_are_sound_to_their_shells() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (shell, check) in [("bash", "-n"), ("zsh", "-n"), ("fish", "--no-execute")] {
+        let (fine, script) =
+            run(Command::new(env!("CARGO_BIN_EXE_rban")).args(["completion", shell]));
+        assert!(fine, "{script}");
+        if !has(&[shell]) {
+            continue;
+        }
+        let file = folder.path().join(shell);
+        fs::write(&file, script).expect("written");
+        let (fine, said) = run(Command::new(shell).arg(check).arg(&file));
+        assert!(fine && said.is_empty(), "{shell}: {said}");
+    }
+}
+
+#[test]
+fn the_role_writes_what_rban_reads_from_an_older_roles_variables() {
+    // Where `make test-packages` puts it, too.
+    let kept = PathBuf::from(KEPT).join("ansible/bin/ansible-playbook");
+    let program = if kept.exists() {
+        kept
+    } else {
+        "ansible-playbook".into()
+    };
+    if !has(&[&program.to_string_lossy()]) {
+        eprintln!("SKIPPED: the role's templates were not rendered: pip install ansible-core");
+        return;
+    }
+    let ansible = |arguments: &[&str]| {
+        let mut command = Command::new(&program);
+        command.current_dir(repository()).args(arguments);
+        command.env("ANSIBLE_LOCALHOST_WARNING", "False");
+        let (fine, said) = run(&mut command);
+        assert!(fine, "{said}");
+    };
+    ansible(&[
+        "--syntax-check",
+        "-i",
+        "ansible/inventory.example.yml",
+        "ansible/site.yml",
+    ]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let into = format!("into={}", folder.path().display());
+    ansible(&["tests/packages/render.yml", "-e", &into]);
+    let rban = |option: &str| {
+        run(Command::new(env!("CARGO_BIN_EXE_rban"))
+            .arg("client")
+            .arg("-c")
+            .arg(folder.path())
+            .arg("--vendor")
+            .arg(repository().join("config"))
+            .arg(option))
+    };
+    let (fine, said) = rban("-t");
+    assert!(fine, "{said}");
+    let (fine, said) = rban("-d");
+    assert!(fine, "{said}");
+    for expected in [
+        "['set', 'loglevel', 'NOTICE']",
+        "['set', 'dbpurgeage', '86400']",
+        "['add', 'sshd', 'polling']",
+        "['set', 'sshd', 'maxretry', 4]",
+        "['set', 'sshd', 'bantime', '7200']",
+        "['set', 'sshd', 'bantime.factor', '2']",
+        "['set', 'sshd', 'addaction', 'sendmail-whois']",
+        "['set', 'recidive', 'bantime', '-1']",
+        "['set', 'jump-host', 'maxretry', 3]",
+        "['set', 'jump-host', 'maxmatches', 7]",
+        "['set', 'jump-host', 'addlogpath', '/etc/hosts', 'head']",
+        "['set', 'jump-host', 'addignoreip', '127.0.0.1/8', '192.0.2.0/24']",
+    ] {
+        assert!(said.contains(expected), "{expected} is not in {said}");
+    }
+}
+
+#[test]
+fn the_selinux_module_compiles() {
+    let rules = Path::new("/usr/share/selinux/devel/Makefile");
+    if !rules.exists() || !has(&["make", "checkmodule", "semodule_package"]) {
+        eprintln!("SKIPPED: no policy to compile rban-selinux against: selinux-policy-dev");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["rban.te", "rban.fc"] {
+        let from = repository().join("rpm/selinux").join(name);
+        fs::copy(from, folder.path().join(name)).expect("a copy");
+    }
+    let (fine, said) = run(Command::new("make").arg("-C").arg(folder.path()).args([
+        "-s",
+        "-f",
+        "/usr/share/selinux/devel/Makefile",
+        "rban.pp",
+    ]));
+    assert!(fine && folder.path().join("rban.pp").exists(), "{said}");
+}
+
 /// The module with these settings; `None`, and a loud word, where it cannot be evaluated.
 fn module(settings: &str) -> Option<Value> {
     let lib = nixpkgs_lib().filter(|lib| lib.join("default.nix").exists());
@@ -179,7 +283,9 @@ fn module(settings: &str) -> Option<Value> {
     reason = "a test is told by its environment where nixpkgs' lib is"
 )]
 fn nixpkgs_lib() -> Option<PathBuf> {
-    std::env::var_os("RBAN_NIXPKGS_LIB").map(PathBuf::from)
+    let kept = PathBuf::from(KEPT).join("nixpkgs.lib/lib");
+    let told = std::env::var_os("RBAN_NIXPKGS_LIB").map(PathBuf::from);
+    told.or_else(|| kept.exists().then_some(kept))
 }
 
 /// Options of nixpkgs' services.fail2ban and their types' names, as that module has them.
@@ -223,24 +329,12 @@ fn the_nixos_module_has_fail2bans_options_and_makes_what_rban_reads() {
         let found = told["options"][name].as_str().unwrap_or("none");
         assert!(found.starts_with(kind), "{name}: {found}");
     }
-    let increments: Vec<&str> = told["increments"]
-        .as_array()
-        .expect("a list")
-        .iter()
-        .filter_map(Value::as_str)
-        .collect();
-    assert_eq!(
-        increments,
-        [
-            "enable",
-            "factor",
-            "formula",
-            "maxtime",
-            "multipliers",
-            "overalljails",
-            "rndtime"
-        ]
-    );
+    let text = "null or string";
+    let increments = serde_json::json!({
+        "enable": "boolean", "factor": text, "formula": text, "maxtime": text,
+        "multipliers": text, "overalljails": "null or boolean", "rndtime": text,
+    });
+    assert_eq!(told["increments"], increments);
     assert_eq!(told["failed"], Value::Array(Vec::new()));
     assert_eq!(told["unit"]["environment"]["RBAN_LOGLEVEL"], "DEBUG");
 
