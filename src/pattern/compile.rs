@@ -242,6 +242,15 @@ impl Compiler {
                 self.push(Inst::NearLiteral { start, end, negate })?;
                 return Ok(());
             }
+            // None of several is not the one and not the other, and texts are easier alone.
+            if negate
+                && !captures(node)
+                && let Node::Alternate(branches) = node
+            {
+                return branches
+                    .iter()
+                    .try_for_each(|branch| self.look(behind, true, branch));
+            }
         }
         let look = u32::try_from(self.program.looks.len()).map_err(|_| TooLarge)?;
         self.program.looks.push(Look {
