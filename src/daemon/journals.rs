@@ -14,7 +14,7 @@ use crate::model::{JailSettings, Level, Logger, Time};
 use crate::source::Subscriber;
 use crate::source::journal::{
     Cursor, Entry, JournalEvent, JournalMatch, JournalPlace, JournalSink, JournalSubscription,
-    JournalWatcher, Origin, Start,
+    JournalWatcher, Start,
 };
 use crate::store;
 
@@ -64,53 +64,12 @@ fn watcher(outlet: &Outlet<Message>) -> std::io::Result<JournalWatcher> {
 pub(super) fn wanted(settings: &JailSettings) -> Result<(JournalPlace, JournalMatch), String> {
     let spec = Spec::parse(&settings.backend).map_err(|error| error.to_string())?;
     let place = match spec.name.as_str() {
-        "systemd" => place(&spec)?,
+        "systemd" => JournalPlace::with_options(&spec.options)?,
         _ => JournalPlace::default(),
     };
     let expression =
         JournalMatch::parse(&settings.filter.journalmatch).map_err(|error| error.to_string())?;
     Ok((place, expression))
-}
-
-/// Reads `systemd[…]`'s options (fail2ban § 9.4).
-fn place(spec: &Spec) -> Result<JournalPlace, String> {
-    let mut place = JournalPlace::default();
-    for (name, value) in &spec.options {
-        let origin = match name.as_str() {
-            "rotated" => {
-                place.rotated =
-                    matches!(value.to_lowercase().as_str(), "on" | "yes" | "true" | "1");
-                continue;
-            }
-            "journalpath" => Origin::Directory(PathBuf::from(value)),
-            "journalfiles" => {
-                let words = value.split(|c: char| c == ',' || c.is_whitespace());
-                let files = words.filter(|word| !word.is_empty());
-                Origin::Files(files.map(PathBuf::from).collect())
-            }
-            "journalflags" => Origin::Flags(
-                value
-                    .parse()
-                    .map_err(|_| format!("expected a number of journalflags, found '{value}'"))?,
-            ),
-            "namespace" => Origin::Namespace(value.clone()),
-            other => {
-                return Err(format!(
-                    "backend = systemd has no option '{other}'; it has journalpath, \
-                     journalfiles, journalflags, namespace and rotated"
-                ));
-            }
-        };
-        if place.origin != Origin::System {
-            return Err(
-                "backend = systemd takes one of journalpath, journalfiles, journalflags and \
-                 namespace"
-                    .to_owned(),
-            );
-        }
-        place.origin = origin;
-    }
-    Ok(place)
 }
 
 /// A jail's `journalmatch`, alternative by alternative, as fail2ban shows it.
@@ -355,9 +314,11 @@ fn journal_start(rows: &[Row]) -> Start {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::journal::Origin;
 
     fn of(text: &str) -> Result<JournalPlace, String> {
-        place(&Spec::parse(text).expect("a backend"))
+        let spec = Spec::parse(text).expect("a backend");
+        JournalPlace::with_options(&spec.options)
     }
 
     #[test]

@@ -714,3 +714,68 @@ mod backend {
         lab.wait_for(&format!("[sshd] Ban {ATTACKER}"));
     }
 }
+
+/// `rban regex systemd-journal[…] REGEX`, its own output and its failures as JSON.
+fn tried(words: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_rban"))
+        .arg("regex")
+        .args(words)
+        .env("TZ", "UTC")
+        .env("LANG", "C.UTF-8")
+        .output()
+        .expect("rban");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+#[test]
+fn a_filter_is_tried_on_a_journal_entry_by_entry() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("system.journal");
+    let failed = |second, who: &str| sshd(second, &format!("Failed for {who} from 192.0.2.7"));
+    journal(
+        &path,
+        &[
+            failed(1, "root"),
+            cron(2, "Failed for cron from 192.0.2.9"),
+            sshd(3, "#4 is no comment"),
+            failed(4, "eve"),
+        ],
+        &[],
+    );
+    let log = format!("systemd-journal[journalfiles=\"{}\"]", path.display());
+    let filter = folder.path().join("door.conf");
+    let text = "[Definition]\nfailregex = ^\\S+ sshd\\[\\d+\\]: Failed for <F-USER>\\w+</F-USER> from <HOST>$\n\
+                ^.*cron: Failed for \\w+ from <ADDR>$\n\
+                journalmatch = SYSLOG_IDENTIFIER=sshd\n";
+    fs::write(&filter, text.replace("\n^.*cron", "\n  ^.*cron")).expect("a filter");
+    let filter = filter.display().to_string();
+
+    let told = tried(&[&log, &filter]);
+    for line in [
+        "Use         systemd journal",
+        "Use    journal match : SYSLOG_IDENTIFIER=sshd",
+        "Lines: 3 lines, 0 ignored, 2 matched, 1 missed",
+        "|  2026-09-21T14:13:23 host sshd[77]: #4 is no comment",
+    ] {
+        assert!(told.contains(line), "{line}\n{told}");
+    }
+    // The command line's match comes before the filter's, and a time is the entry's own.
+    let rows = tried(&["-o", "<ip> <time> <F-USER>", &log, &filter]);
+    assert_eq!(
+        rows,
+        "192.0.2.7 1790000001.0 root\n192.0.2.7 1790000004.0 eve\n"
+    );
+    let rows = tried(&[
+        "-m",
+        "_SYSTEMD_UNIT=cron.service",
+        "-o",
+        "ip",
+        &log,
+        &filter,
+    ]);
+    assert_eq!(rows, "192.0.2.9\n");
+    let rows = tried(&["-o", "ip", &log, "^.*from <HOST>$"]);
+    assert_eq!(rows, "192.0.2.7\n192.0.2.9\n192.0.2.7\n");
+}

@@ -12,7 +12,7 @@ use std::collections::HashSet;
 
 use generate::Generator;
 use python::{Python, Spans, Verdict};
-use rban::pattern::{Flags, Options, PatternError, Regex, RegexSet, Slots};
+use rban::pattern::{Cause, Flags, Options, PatternError, Regex, RegexSet, Slots};
 use serde_json::{Value, json};
 use stock::Filter;
 
@@ -90,7 +90,9 @@ fn told_like_python(error: &PatternError, theirs: Option<usize>) -> bool {
         .count();
     let caret = error.caret();
     caret.lines().last() == Some(&*format!("{}^", " ".repeat(column)))
-        && theirs.is_none_or(|theirs| theirs == error.offset())
+        // Of several mistakes a backslash at the end is told first here.
+        && (*error.cause() == Cause::TrailingBackslash
+            || theirs.is_none_or(|theirs| theirs == error.offset()))
 }
 
 #[derive(Debug, Default)]

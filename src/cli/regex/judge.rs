@@ -41,6 +41,8 @@ pub(super) struct Judge {
     until_look: u32,
     /// The date a journal's entry has before its text.
     entry_date: String,
+    /// The time of the journal's entry that is judged next, where it does not come now.
+    entry_time: Option<Time>,
     found: Vec<Verdict>,
     /// How often ignoreregexes matched, up to the last line.
     ignores: u64,
@@ -98,6 +100,7 @@ impl Judge {
             },
             until_look: LINES_PER_LOOK,
             entry_date: String::new(),
+            entry_time: None,
             way,
             found: Vec::new(),
             ignores: 0,
@@ -118,9 +121,9 @@ impl Judge {
             let entry = Entry {
                 line,
                 date: &self.entry_date,
-                time: self.moment.now,
+                time: self.entry_time.unwrap_or(self.moment.now),
             };
-            self.time = Some(self.moment.now);
+            self.time = Some(entry.time);
             self.date = None;
             self.filter
                 .judge_entry(entry, &self.moment, &mut self.found);
@@ -210,10 +213,21 @@ impl Judge {
         if self.until_look == 0 {
             self.until_look = LINES_PER_LOOK;
             self.moment.now = (self.clock)();
-            if self.way.as_journal {
+            if self.way.as_journal && self.entry_time.is_none() {
                 self.entry_date = self.iso(self.moment.now);
             }
         }
+    }
+
+    pub(super) fn is_journal(&self) -> bool {
+        self.way.as_journal
+    }
+
+    /// The next line is an entry of this time. What the entry's date looks like before its text.
+    pub(super) fn set_entry_time(&mut self, time: Time) -> &str {
+        self.entry_date = self.iso(time);
+        self.entry_time = Some(time);
+        &self.entry_date
     }
 
     fn iso(&self, time: Time) -> String {

@@ -9,8 +9,10 @@ use super::Stop;
 use super::setup::{Tool, Tried};
 use super::subject::shortened;
 use crate::cli::World;
+use crate::config::Spec;
 use crate::protocol::Charset;
 use crate::source::Encoding;
+use crate::source::journal::{JournalMatch, JournalPlace};
 
 /// Lines of a text that are shown of it.
 const TEXT_SHOWN: usize = 5;
@@ -21,6 +23,7 @@ pub(super) enum Log {
     /// Standard input.
     Input(Encoding),
     Text(String),
+    Journal(JournalPlace, JournalMatch),
 }
 
 /// Opens LOG and tells what it is.
@@ -40,10 +43,8 @@ pub(super) fn open(tool: &Tool<'_>, tried: &Tried, world: &mut World<'_>) -> Res
         tool.tell(world, &format!("Use         encoding : {name}"));
         return Ok(Log::File(file, encoding));
     }
-    if log.starts_with("systemd-journal") {
-        let why = "Error: no journal is read from here; try \
-                   journalctl | rban regex - REGEX";
-        return Err(tool.fail(world, why));
+    if is_journal(log) {
+        return journal(tool, tried, world);
     }
     if tried.settings.maxlines <= 1 && !log.contains('\n') {
         let text = shortened(log);
@@ -52,6 +53,34 @@ pub(super) fn open(tool: &Tool<'_>, tried: &Tried, world: &mut World<'_>) -> Res
         tell_lines(tool, log, world);
     }
     Ok(Log::Text(log.clone()))
+}
+
+/// Whether LOG is the systemd journal, with the options that a backend takes.
+pub(super) fn is_journal(log: &str) -> bool {
+    log.starts_with("systemd-journal")
+}
+
+fn journal(tool: &Tool<'_>, tried: &Tried, world: &mut World<'_>) -> Result<Log, Stop> {
+    let spec = Spec::parse(&tool.options.words[0]).map_err(|error| error.to_string());
+    let place = spec.and_then(|spec| JournalPlace::with_options(&spec.options));
+    let place = place.map_err(|why| tool.fail(world, &format!("ERROR: {why}")))?;
+    let matches = &tried.settings.journalmatch;
+    let expression =
+        JournalMatch::parse(matches).map_err(|why| tool.fail(world, &format!("ERROR: {why}")))?;
+    let encoding = encoding(tool, world)?;
+    tool.tell(world, "Use         systemd journal");
+    tool.tell(
+        world,
+        &format!("Use         encoding : {}", encoding.name()),
+    );
+    if !matches.is_empty() {
+        let lines: Vec<String> = matches.iter().map(|words| words.join(" ")).collect();
+        tool.tell(
+            world,
+            &format!("Use    journal match : {}", lines.join(" ")),
+        );
+    }
+    Ok(Log::Journal(place, expression))
 }
 
 fn tell_lines(tool: &Tool<'_>, text: &str, world: &mut World<'_>) {

@@ -200,8 +200,7 @@ impl Tool<'_> {
     }
 
     fn subject(&self, world: &mut World<'_>) -> Result<Subject, Stop> {
-        let journal =
-            self.options.as_journal || self.options.words[0].starts_with("systemd-journal");
+        let journal = self.options.as_journal || super::log::is_journal(&self.options.words[0]);
         let backend = if journal { "systemd" } else { "auto" };
         let (conf, vendor) = (self.options.config.clone(), self.options.vendor.clone());
         let inputs = configuration::inputs(conf, vendor, Vec::new(), world);

@@ -15,6 +15,7 @@ use super::setup::{Tool, Tried};
 use crate::cli::{FAILED, World};
 use crate::model::{FilterSettings, Level, Time};
 use crate::source::LINE_MAX;
+use crate::source::journal::{JournalMatch, JournalPlace, read_once};
 
 /// Bytes of output kept before they are written.
 const OUTPUT: usize = 64 * 1024;
@@ -39,7 +40,7 @@ pub(super) fn run(
     let kind = kind(tool, &tried.settings);
     let way = Way {
         now: tool.now,
-        as_journal: tool.options.as_journal,
+        as_journal: tool.options.as_journal || matches!(log, Log::Journal(..)),
         level: tool.level,
         zone: tool.zone.clone(),
     };
@@ -67,6 +68,7 @@ pub(super) fn run(
         Log::File(file, encoding) => watch.lines(Lines::new(file, encoding)),
         Log::Input(encoding) => watch.lines(Lines::new(&mut **input, encoding)),
         Log::Text(text) => text.split('\n').try_for_each(|line| watch.line(line)),
+        Log::Journal(place, expression) => watch.journal(place, expression, began),
     };
     read?;
     watch.finish(&tried.settings, (began, clock()))?;
@@ -129,10 +131,37 @@ impl Watch<'_, '_> {
         }
     }
 
+    /// The entries of a journal, each with its own time.
+    fn journal(
+        &mut self,
+        place: JournalPlace,
+        expression: JournalMatch,
+        now: Time,
+    ) -> Result<(), Stop> {
+        let mut ended = Ok(());
+        let (files, failed) = read_once(place, expression, now, &mut |entry| {
+            let dated = format!("{}{}", self.judge.set_entry_time(entry.time), entry.line);
+            ended = self.judged(&entry.line, &dated);
+            ended.is_ok()
+        });
+        for (path, error) in failed {
+            let _ = writeln!(self.err, "ERROR: cannot read {}: {error}", path.display());
+        }
+        if files == 0 {
+            let _ = writeln!(self.err, "No journal is there, or none that may be read.");
+        }
+        ended
+    }
+
     fn line(&mut self, line: &str) -> Result<(), Stop> {
         let line = line.trim_end_matches(['\r', '\n']);
+        self.judged(line, line)
+    }
+
+    /// Judges a line that is `shown` so.
+    fn judged(&mut self, line: &str, shown: &str) -> Result<(), Stop> {
         // The journal knows no comments.
-        if !self.tool.options.as_journal && (line.is_empty() || line.starts_with('#')) {
+        if !self.judge.is_journal() && (line.is_empty() || line.starts_with('#')) {
             if let Kind::Json(json) = &mut self.kind {
                 json.skipped(self.out)?;
             }
@@ -158,14 +187,14 @@ impl Watch<'_, '_> {
             profile.take(self.judge.filter.searched());
         }
         match &mut self.kind {
-            Kind::Report(report) => report.take(line, &mut self.judge, before),
+            Kind::Report(report) => report.take(shown, &mut self.judge, before),
             Kind::Failures(printer) => {
                 let any = match self.tool.options.invert {
                     true => printer.print(&self.judge, &mut std::io::sink())?,
                     false => printer.print(&self.judge, self.out)?,
                 };
                 if self.tool.options.invert && !any {
-                    writeln!(self.out, "{line}")?;
+                    writeln!(self.out, "{shown}")?;
                 }
             }
             Kind::Json(json) => json.line(&mut self.judge, self.out)?,

@@ -21,6 +21,7 @@ mod event;
 mod file;
 mod line;
 mod matches;
+mod once;
 mod pages;
 mod place;
 mod reader;
@@ -31,6 +32,7 @@ pub use cursor::Cursor;
 pub use error::JournalError;
 pub use event::{Entry, JournalEvent, JournalSubscription, Start};
 pub use matches::{JournalMatch, MatchError};
+pub use once::read_once;
 pub use place::{JournalPlace, Origin};
 pub use watcher::{JournalSink, JournalWatcher};
 

@@ -52,6 +52,49 @@ pub(super) struct Found {
 }
 
 impl JournalPlace {
+    /// Reads the options of `systemd[name=value, …]` (fail2ban § 9.4).
+    ///
+    /// # Errors
+    /// What is wrong with them, for the operator.
+    pub fn with_options(options: &[(String, String)]) -> Result<Self, String> {
+        let mut place = Self::default();
+        for (name, value) in options {
+            let origin =
+                match name.as_str() {
+                    "rotated" => {
+                        place.rotated =
+                            matches!(value.to_lowercase().as_str(), "on" | "yes" | "true" | "1");
+                        continue;
+                    }
+                    "journalpath" => Origin::Directory(PathBuf::from(value)),
+                    "journalfiles" => {
+                        let words = value.split(|c: char| c == ',' || c.is_whitespace());
+                        let files = words.filter(|word| !word.is_empty());
+                        Origin::Files(files.map(PathBuf::from).collect())
+                    }
+                    "journalflags" => Origin::Flags(value.parse().map_err(|_| {
+                        format!("expected a number of journalflags, found '{value}'")
+                    })?),
+                    "namespace" => Origin::Namespace(value.clone()),
+                    other => {
+                        return Err(format!(
+                            "backend = systemd has no option '{other}'; it has journalpath, \
+                         journalfiles, journalflags, namespace and rotated"
+                        ));
+                    }
+                };
+            if place.origin != Origin::System {
+                return Err(
+                    "backend = systemd takes one of journalpath, journalfiles, journalflags and \
+                     namespace"
+                        .to_owned(),
+                );
+            }
+            place.origin = origin;
+        }
+        Ok(place)
+    }
+
     /// Looks for the files as they are now.
     pub(super) fn look(&self) -> Found {
         let mut found = Found::default();
