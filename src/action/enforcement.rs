@@ -14,6 +14,7 @@ use super::driver::{Bench, Driver, Kind, Operation, Outcome};
 use super::families::Families;
 use super::info::Info;
 use super::options::{self, Command, Options, Scope};
+use super::pace::Pace;
 use super::process::Abort;
 use super::report::{Event, Failure, Voice};
 use super::tags;
@@ -46,6 +47,7 @@ pub(super) struct Enforcement {
     flushed: bool,
     /// What was there before us, and is not yet ours.
     inherited: Inherited,
+    pace: Pace,
     /// Families where that has been looked for.
     looked: Vec<Scope>,
 }
@@ -99,6 +101,7 @@ impl Enforcement {
         let options = Options::new(&spec.settings, spec.ipv6);
         Self {
             tell: letters::teller(&voice, &spec.jail, &options.name),
+            pace: Pace::new(options.rate),
             options,
             spec,
             voice,
@@ -185,6 +188,7 @@ impl Enforcement {
     /// New settings for the same action; what is started and banned stays.
     pub(super) fn reload(&mut self, settings: ActionSettings) {
         self.options = Options::new(&settings, self.spec.ipv6);
+        self.pace = Pace::new(self.options.rate);
         self.spec.settings = settings;
         let mut run = Vec::new();
         for scope in self.families.started() {

@@ -25,6 +25,7 @@ mod kernel;
 mod latency;
 mod mail;
 mod options;
+mod pace;
 mod process;
 mod python;
 pub mod reader;

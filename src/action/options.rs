@@ -111,6 +111,8 @@ pub(super) struct Options {
     pub(super) kill: Option<Ports>,
     /// What its mails say, where it is one of the mail actions known to us.
     pub(super) mail: Option<Recipe>,
+    /// `ratelimit`: how many commands about bans may begin in a minute; 0 is no limit.
+    pub(super) rate: u32,
     /// The action's own `native` option.
     pub(super) native: bool,
     /// Some command may ask for a ban's lines (`<matches>`) or captures (`<F-USER>`).
@@ -143,6 +145,10 @@ impl Options {
             repair_on_unban: switch("actionrepair_on_unban").unwrap_or(false),
             on_demand: switch("actionstart_on_demand").unwrap_or(conditional),
             native: switch("native").unwrap_or(true),
+            rate: properties
+                .get("ratelimit")
+                .and_then(|text| text.trim().parse().ok())
+                .unwrap_or(0),
             mail: super::mail::recipe(settings),
             kill: switch("kill_connections")
                 .unwrap_or(false)

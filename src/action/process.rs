@@ -99,6 +99,15 @@ impl Abort {
         self.on.load(Ordering::Acquire)
     }
 
+    /// Waits so long, or until the abort.
+    pub(super) fn rest(&self, time: Duration) {
+        let millis = i32::try_from(time.as_millis()).unwrap_or(i32::MAX);
+        let timeout = PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX);
+        let mut bell = [PollFd::new(self.heard.as_fd(), PollFlags::POLLIN)];
+        // A signal cuts the rest short, which costs nothing.
+        let _ = poll(&mut bell, timeout);
+    }
+
     /// The worker begins something new, which is not what the abort was about.
     pub(super) fn begin(&self) {
         self.on.store(false, Ordering::Release);

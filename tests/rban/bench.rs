@@ -10,6 +10,9 @@ use rban::model::{ActionSettings, Ban, BanTime, Captured, FailId, Origin, Time};
 /// Longer than anything here takes; only a failing test waits for it.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
+/// What this machine is called there.
+pub(crate) const HOST: &str = "box.example.com";
+
 pub(crate) struct Jail;
 
 impl Facts for Jail {
@@ -19,6 +22,10 @@ impl Facts for Jail {
 
     fn bantime(&self) -> BanTime {
         BanTime::Secs(600)
+    }
+
+    fn hostname(&self, full: bool) -> String {
+        if full { HOST } else { "box" }.to_owned()
     }
 }
 

@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use rban::action::{DEFAULT_PATH, Job};
 use rban::config::{Config, Disk, Facts, Firewall, Inputs};
-use rban::model::{ActionSettings, Ban, MatchedLine};
+use rban::model::{ActionSettings, Ban, Datum, MatchedLine};
 
-use crate::bench::{LONG, Lab, ban};
+use crate::bench::{HOST, LONG, Lab, ban, settings as plain};
 
 /// Programs that are recorded and not run.
 const RECORDED: &[&str] = &[
@@ -109,6 +109,9 @@ fn settings(action: &str, options: &str, folder: &Path) -> ActionSettings {
     actions.pop().expect("its action")
 }
 
+/// Whoever was attacked.
+const USER: &str = "alice-of-ours";
+
 /// A ban whose lines hold what a shell, a mail program and a web server would take for orders.
 fn wicked(address: &str) -> Arc<Ban> {
     let mut ban = Ban::clone(&ban(address));
@@ -116,6 +119,8 @@ fn wicked(address: &str) -> Arc<Ban> {
         text: format!("Failed password for $(id) `id` \"'; from {address}").into(),
         date: None,
     }];
+    ban.data
+        .insert("user".to_owned(), Datum::Text(USER.to_owned()));
     Arc::new(ban)
 }
 
@@ -196,6 +201,62 @@ fn shipped_actions_call_what_their_files_say() {
             "{action} does:\n{story}\nexpected:\n{expected}"
         );
     }
+}
+
+/// Actions that go to somebody else's servers, as an operator would first set them up.
+const ABROAD: &[(&str, &str)] = &[
+    ("abuseipdb", "abuseipdb_apikey=KEY"),
+    ("apprise", ""),
+    (
+        "blocklist_de",
+        "email=\"me@example.net\", apikey=KEY, service=ssh",
+    ),
+    ("cloudflare-token", "cfzone=ZONE, cftoken=TOKEN"),
+];
+
+#[test]
+fn nobody_abroad_hears_of_our_hosts_and_users_unless_told() {
+    for (action, options) in ABROAD {
+        let story = life(action, options);
+        for secret in [HOST, "box", USER, "Failed password"] {
+            assert!(!story.contains(secret), "{action}, {secret}:\n{story}");
+        }
+    }
+    let told = life("apprise", "with_host=1");
+    assert!(told.contains(HOST), "{told}");
+}
+
+#[test]
+fn everybody_abroad_is_asked_with_a_time_limit_and_not_too_often() {
+    for (action, _) in ABROAD {
+        let file = repository().join(format!("config/action.d/{action}.conf"));
+        let text = fs::read_to_string(file).expect("our action");
+        assert!(text.contains("\nratelimit = "), "{action}");
+        let calls = text.lines().filter(|line| line.contains("curl "));
+        for call in calls {
+            assert!(call.contains("--max-time "), "{action}: {call}");
+        }
+    }
+}
+
+#[test]
+fn ten_thousand_bans_at_once_are_not_ten_thousand_requests() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let calls = folder.path().join("calls");
+    let command = format!("echo <ip> >> {}", calls.display());
+    let options = [("actionban", command.as_str()), ("ratelimit", "20")];
+    let lab = Lab::new(plain(&options), true);
+    for n in 0..10_000u32 {
+        let address = std::net::Ipv4Addr::from_bits(0x0a00_0000 + n).to_string();
+        assert!(lab.worker.send(Job::Ban(ban(&address))));
+    }
+    let made = || fs::read_to_string(&calls).map_or(0, |text| text.lines().count());
+    while made() < 20 {
+        std::thread::yield_now();
+    }
+    // It waits; being told to end, it does.
+    lab.worker.stop(std::time::Duration::from_millis(300));
+    assert!((20..=22).contains(&made()), "{} requests", made());
 }
 
 /// Those whose commands other tests have: against a kernel, or as mail.

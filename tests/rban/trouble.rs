@@ -4,9 +4,9 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
-use rban::action::Job;
+use rban::action::{Job, Watch};
 use rban::model::{Ban, BanTime, Datum, FailId, MatchedLine};
 
 use crate::bench::{LONG, Lab, ban, settings};
@@ -632,6 +632,47 @@ fn a_ban_costs_no_more_beside_a_hundred_thousand() {
                 "{flags}: {alone} and {together} µs"
             );
             lab.assert_quiet();
+        });
+    }
+}
+
+/// Somebody restores a set of rules of his own, which knows nothing of ours.
+#[test]
+fn a_restore_of_somebody_elses_rules_is_undone_at_once_or_at_the_next_look() {
+    if !has(&["iptables", "iptables-legacy", "ip"]) {
+        return;
+    }
+    let theirs = "printf '*filter\\n:INPUT ACCEPT\\n-A INPUT -s 203.0.113.5 -j DROP\\nCOMMIT\\n'";
+    for (program, action) in [
+        ("iptables", "iptables[name=lab, port=2222]"),
+        (
+            "iptables-legacy",
+            "iptables[name=lab, port=2222, iptables=iptables-legacy -w]",
+        ),
+    ] {
+        in_namespace(|| {
+            let attacker = Attacker::new(&Refused);
+            let _four = TcpListener::bind(("192.0.2.1", PORT)).expect("a port");
+            let lab = Lab::new(shipped(action), true);
+            let (heard, told) = mpsc::channel();
+            let _watch = Watch::spawn(move |what| {
+                let _ = heard.send(what);
+            })
+            .expect("a watch");
+            lab.ban(GUILTY[0]);
+            assert_eq!(attacker.tries(GUILTY[0]), Refused);
+            said(&format!("{theirs} | {program}-restore"));
+            if program == "iptables" {
+                let what = told.recv_timeout(LONG).expect("heard of it");
+                lab.send(Job::Disturbed(what.into()));
+            } else {
+                // It tells nobody: that is what the look every few minutes is for.
+                assert_eq!(attacker.tries(GUILTY[0]), Open);
+                lab.send(Job::Check);
+            }
+            assert_eq!(attacker.tries(GUILTY[0]), Refused, "{program}");
+            let rules = said(&format!("{program} -S"));
+            assert!(rules.contains("203.0.113.5"), "theirs stays: {rules}");
         });
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::repair::Verdict;
 use super::{Enforcement, Held};
@@ -121,6 +122,10 @@ impl Enforcement {
                 self.done(&step);
                 continue;
             }
+            self.keep_pace();
+            if self.abort.is_on() {
+                return;
+            }
             match self.operation(&step, true) {
                 Err(error) => self.failed(&step, &error.to_string(), error.to_string()),
                 Ok(None) => self.done(&step),
@@ -133,6 +138,14 @@ impl Enforcement {
             }
         }
         finish(self, &mut batch);
+    }
+
+    /// `ratelimit`: waits for this step's turn, or for an abort.
+    fn keep_pace(&mut self) {
+        if let Some(wait) = self.pace.next(self.spec.facts.now()) {
+            let wait = Duration::from_micros(wait.micros().unsigned_abs());
+            self.abort.rest(wait);
+        }
     }
 
     /// Whether there is nothing to do; notes who is to be held from now on.
