@@ -12,7 +12,7 @@ use rban::model::{Ban, BanTime, Datum, FailId, MatchedLine};
 use crate::bench::{LONG, Lab, ban, settings};
 use crate::lab::{self, Program};
 use crate::packets::Answer::{Open, Refused};
-use crate::packets::{Attacker, GUILTY, PORT, siege};
+use crate::packets::{Attacker, BYSTANDER, GUILTY, PORT, siege};
 use crate::support::{has, in_namespace, said};
 use crate::table::{shipped, table};
 
@@ -673,6 +673,34 @@ fn a_restore_of_somebody_elses_rules_is_undone_at_once_or_at_the_next_look() {
             assert_eq!(attacker.tries(GUILTY[0]), Refused, "{program}");
             let rules = said(&format!("{program} -S"));
             assert!(rules.contains("203.0.113.5"), "theirs stays: {rules}");
+        });
+    }
+}
+
+/// Kernels before 6.8 cannot select a host's connections, and none can a network's: they are looked
+/// for one by one.
+#[test]
+fn with_kill_connections_conntrack_forgets_hosts_and_networks() {
+    if !has(&["nft", "ip", "conntrack"]) {
+        return;
+    }
+    for banned in ["192.0.2.64/26", GUILTY[0]] {
+        in_namespace(|| {
+            let attacker = Attacker::new(&Refused);
+            said(
+                "nft 'add table ip t; add chain ip t c { type filter hook input priority 0; };
+                  add rule ip t c ct state established counter'",
+            );
+            let _four = TcpListener::bind(("192.0.2.1", PORT)).expect("a port");
+            assert_eq!(attacker.tries(GUILTY[0]), Open);
+            assert_eq!(attacker.tries(BYSTANDER[0]), Open);
+            let known = |of: &str| said(&format!("conntrack -L -s {of} 2>/dev/null")).contains(of);
+            assert!(known(GUILTY[0]) && known(BYSTANDER[0]));
+            let lab = Lab::new(table(", port=\"2222\", kill_connections=true"), true);
+            lab.ban(banned);
+            assert!(!known(GUILTY[0]), "{banned}");
+            assert!(known(BYSTANDER[0]), "{banned}");
+            lab.assert_quiet();
         });
     }
 }

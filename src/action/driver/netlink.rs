@@ -192,6 +192,7 @@ pub(super) fn cut(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 // <linux/netfilter/nfnetlink_conntrack.h>
 const CONNECTIONS: u16 = 1;
+const LIST_CONNECTIONS: u16 = 1;
 const DELETE_CONNECTION: u16 = 2;
 const TUPLE_ORIGINAL: u16 = 1;
 const FILTER: u16 = 25;
@@ -202,11 +203,11 @@ const FILTER_ORIGINAL: u16 = 1;
 /// Of the tuple, the source address alone counts.
 const BY_SOURCE: u32 = 1;
 
-/// Has conntrack forget all connections from one host. Kernels before 6.8 cannot select them so,
-/// and keep them until they time out; nothing gets through by them.
+/// Has conntrack forget all connections from a host or network. From Linux 6.8 on the kernel selects
+/// those of a host itself; networks, and hosts on older ones, are looked for in its list.
 pub(super) fn forget_connections(network: &Network) -> io::Result<()> {
     if !network.is_host() {
-        return Ok(());
+        return forget_one_by_one(network);
     }
     let mut socket = Socket::open()?;
     let sequence = socket.sequences(1);
@@ -233,12 +234,70 @@ pub(super) fn forget_connections(network: &Network) -> io::Result<()> {
     writer.close();
     for (_, errno) in socket.commit(&writer)? {
         match errno {
-            // None there, no conntrack at all, or an older kernel.
-            Errno::ENOENT | Errno::EINVAL | Errno::EOPNOTSUPP => {}
+            // None there.
+            Errno::ENOENT => {}
+            Errno::EINVAL | Errno::EOPNOTSUPP => return forget_one_by_one(network),
             errno => return Err(errno.into()),
         }
     }
     Ok(())
+}
+
+fn forget_one_by_one(network: &Network) -> io::Result<()> {
+    let mut socket = Socket::open()?;
+    let family = match network.address() {
+        IpAddr::V4(_) => AddressFamily::Inet,
+        IpAddr::V6(_) => AddressFamily::Inet6,
+    };
+    let mut writer = Writer::default();
+    let sequence = socket.sequences(1);
+    writer.header(
+        CONNECTIONS << 8 | LIST_CONNECTIONS,
+        REQUEST | DUMP,
+        sequence,
+    );
+    writer.bytes.extend([family as u8, 0, 0, 0]);
+    writer.close();
+    socket.send(&writer)?;
+    let mut theirs: Vec<Vec<u8>> = Vec::new();
+    socket.receive(|answer| {
+        // No conntrack at all, no connections.
+        let Answer::Data(data) = answer else { return };
+        let tuple = Attributes(data).find(|(kind, _)| *kind == TUPLE_ORIGINAL);
+        let from = tuple.and_then(|(_, tuple)| source(tuple));
+        if from.is_some_and(|from| network.contains(&Network::host(from))) {
+            theirs.extend(tuple.map(|(_, tuple)| tuple.to_vec()));
+        }
+    })?;
+    for tuple in theirs {
+        let mut writer = Writer::default();
+        let sequence = socket.sequences(1);
+        writer.header(
+            CONNECTIONS << 8 | DELETE_CONNECTION,
+            REQUEST | ACK,
+            sequence,
+        );
+        writer.bytes.extend([family as u8, 0, 0, 0]);
+        writer.attribute(TUPLE_ORIGINAL | NESTED, &tuple);
+        writer.close();
+        for (_, errno) in socket.commit(&writer)? {
+            // It has ended meanwhile.
+            if errno != Errno::ENOENT {
+                return Err(errno.into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Where the packets of a connection come from.
+fn source(tuple: &[u8]) -> Option<IpAddr> {
+    let (_, addresses) = Attributes(tuple).find(|(kind, _)| *kind == TUPLE_IP)?;
+    Attributes(addresses).find_map(|(kind, value)| match kind {
+        SOURCE_V4 => Some(IpAddr::from(*value.first_chunk::<4>()?)),
+        SOURCE_V6 => Some(IpAddr::from(*value.first_chunk::<16>()?)),
+        _ => None,
+    })
 }
 
 // <linux/netfilter/ipset/ip_set.h>
