@@ -35,7 +35,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             tickets: 1_000_000,
-            details: 40 << 20,
+            details: 24 << 20,
         }
     }
 }
