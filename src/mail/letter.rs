@@ -29,6 +29,8 @@ pub enum Part {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum About {
     Start,
+    /// Nothing: its action goes on with new settings, and what waits of it with them.
+    Reload,
     /// `silent`: nothing is to be mailed, but what was collected goes out.
     Stop {
         silent: bool,
@@ -198,6 +200,11 @@ impl Writer<'_> {
         let parts = vec![Part::Text(text)];
         let about = About::Stop { silent };
         self.letter(recipe, about, &format!("stopped on {host}"), parts)
+    }
+
+    /// No mail at all, but how those go from now on.
+    pub fn reloaded(&self, recipe: &Recipe) -> Letter {
+        self.letter(recipe, About::Reload, "reloaded", Vec::new())
     }
 
     /// A mail that says nothing but that mail works.

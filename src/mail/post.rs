@@ -245,8 +245,7 @@ impl Post {
         let changed = line.route.as_ref().map(|(old, _)| *old != letter.transport);
         line.route = Some((letter.transport.clone(), tell));
         if changed == Some(true) {
-            // Whoever mends the settings need not wait for the next try.
-            state.troubles.clear();
+            state.goes_by(&key, &letter.transport.place(), now);
         }
         let line = state.line(&key);
         let taken = match &letter.about {
@@ -257,6 +256,7 @@ impl Post {
                     shared.collect(&mut state, letter, (limits, due), &row)
                 }
             },
+            About::Reload => Ok(()),
             About::Start | About::Digest => {
                 line.flow.note(now);
                 shared.put(&mut state, &Entry::new(letter, now, limits))
@@ -337,6 +337,16 @@ impl State {
             digest: None,
             route: None,
         })
+    }
+
+    /// Whoever mends an action's settings need not wait for the next try of its mails.
+    fn goes_by(&mut self, key: &Key, place: &str, now: Time) {
+        self.troubles.remove(place);
+        let mut mails = self.slots.values_mut().filter(|slot| slot.key == *key);
+        while let Some(slot) = mails.find(|slot| !slot.open && !slot.busy) {
+            place.clone_into(&mut slot.place);
+            slot.due = now;
+        }
     }
 
     /// An action's digest collects no more and goes out.

@@ -58,6 +58,7 @@ impl Enforcement {
         let letter = match command {
             Command::Start if speaks => writer.started(&recipe),
             Command::Stop => writer.stopped(&recipe, !speaks),
+            Command::Reload => writer.reloaded(&recipe),
             _ => return None,
         };
         Some(sealed(letter, &recipe))

@@ -28,10 +28,10 @@ impl Outside for World {
         self
     }
 
-    fn carry(&self, _: &Transport, parcel: &Parcel<'_>) -> Result<Missed, Failure> {
+    fn carry(&self, transport: &Transport, parcel: &Parcel<'_>) -> Result<Missed, Failure> {
         let message = String::from_utf8_lossy(parcel.message).into_owned();
         let to: Vec<String> = parcel.to.iter().map(ToString::to_string).collect();
-        let judged = (self.judge)(&message);
+        let judged = (self.judge)(&format!("by {}\n{message}", transport.place()));
         let _ = self.tried.send(format!("to {}\n{message}", to.join(",")));
         judged
     }
@@ -376,4 +376,24 @@ fn what_waits_is_bounded() {
     }
     let refused = lab.take_within(start(WAITING), &limits).unwrap_err();
     assert!(refused.contains("1000 mails wait already"), "{refused}");
+}
+
+#[test]
+fn settings_mended_by_a_reload_send_what_waits_at_once() {
+    let lab = lab(None, |message| {
+        match message.starts_with("by 192.0.2.26:25\n") {
+            true => Ok(Missed::default()),
+            false => Err(Failure::new(FailureKind::Place, "no route")),
+        }
+    });
+    lab.take(letter("192.0.2.1")).unwrap();
+    assert!(matches!(lab.told(), Told::Later(_)));
+    let mended = Letter {
+        about: About::Reload,
+        transport: Transport::Smtp(Smtp::new("192.0.2.26", None).unwrap()),
+        ..letter("")
+    };
+    lab.take(mended).unwrap();
+    assert!(matches!(lab.told(), Told::Sent(_)));
+    assert_eq!(lab.post.waiting(), 0);
 }
