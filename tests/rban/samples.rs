@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rban::config::{Config, Disk, Facts, Firewall, Inputs, Spec};
 use rban::date::Zone;
 use rban::filter::{Dated, Entry, Filter, Moment, Reading, Verdict};
 use rban::model::{
@@ -219,33 +220,49 @@ fn holds(condition: &str, name: &str, options: &Map<String, Value>) -> bool {
     (left == right.trim().trim_matches('\'')) == equal
 }
 
-/// The settings of filters, read by the reference program's own reader.
-fn resolve(answer: &Value) -> Vec<FilterSettings> {
-    let texts = |value: &Value| -> Vec<String> {
-        let list = value.as_array().expect("a list");
-        list.iter()
-            .map(|text| text.as_str().expect("text").to_owned())
-            .collect()
+/// The settings of filters, read by our reader; the reference program's must have found the same.
+fn resolve(
+    plan: &Plan,
+    folders: &BTreeMap<String, PathBuf>,
+    answer: &Value,
+) -> Vec<FilterSettings> {
+    let facts = Facts {
+        firewall: Firewall::Nftables,
+        fail2ban_version: "1.1.1".into(),
     };
-    let regexes = |value: &Value| -> Vec<(String, Origin)> {
-        texts(value)
-            .into_iter()
-            .map(|text| (text, Origin::Default))
-            .collect()
-    };
-    let filters = answer["filters"].as_array().expect("filters");
-    filters
-        .iter()
-        .map(|filter| FilterSettings {
-            name: String::new(),
-            prefregex: filter["prefregex"].as_str().map(str::to_owned),
-            failregex: regexes(&filter["failregex"]),
-            ignoreregex: regexes(&filter["ignoreregex"]),
-            datepattern: filter["datepattern"].as_str().map(str::to_owned),
-            maxlines: filter["maxlines"].as_u64().expect("a number") as usize,
-            journalmatch: Vec::new(),
-        })
-        .collect()
+    let mut configs: BTreeMap<&Path, Config<'_>> = BTreeMap::new();
+    let theirs = answer["filters"].as_array().expect("filters");
+    let mut all = Vec::new();
+    for (wanted, theirs) in plan.filters.iter().zip(theirs) {
+        let folder = folders[&wanted.name].as_path();
+        let config = configs.entry(folder).or_insert_with(|| {
+            Config::read(&Disk, &Inputs::only(folder, facts.clone())).expect("a configuration")
+        });
+        let text = |value: &Value| {
+            value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned)
+        };
+        let options = wanted.options.iter();
+        let spec = Spec {
+            name: wanted.name.clone(),
+            options: options
+                .map(|(name, value)| (name.clone(), text(value)))
+                .collect(),
+        };
+        let settings = config.try_filter(&spec, "auto").expect("a filter").settings;
+        let texts = |list: &[(String, Origin)]| -> Vec<String> {
+            list.iter().map(|(text, _)| text.clone()).collect()
+        };
+        let ours = json!({
+            "prefregex": settings.prefregex, "failregex": texts(&settings.failregex),
+            "ignoreregex": texts(&settings.ignoreregex), "datepattern": settings.datepattern,
+            "maxlines": settings.maxlines,
+        });
+        assert_eq!(ours, *theirs, "{}{:?}", wanted.name, wanted.options);
+        all.push(settings);
+    }
+    all
 }
 
 /// Asks the reference program for the filters' settings and for its verdict on each step.
@@ -573,7 +590,7 @@ fn the_samples_are_judged_as_the_reference_program_judges_them() {
         return;
     };
     let zone = Zone::local(Some(ZONE));
-    let settings = resolve(&answer);
+    let settings = resolve(&plan, &folders, &answer);
     let mut ours: Vec<Filter> = settings.iter().map(|s| build(s, &zone, true)).collect();
     // In operation the first hit wins; that changes no verdict.
     let mut in_operation: Vec<Filter> = settings.iter().map(|s| build(s, &zone, false)).collect();
