@@ -166,7 +166,8 @@ impl Filter {
                 if self.maxlines > 1 {
                     self.buffer = found.unmatched;
                 }
-                if self.thorough {
+                // The lines of the match are gone: there is nothing left for the others.
+                if self.thorough && self.maxlines == 1 {
                     continue;
                 }
                 return;
@@ -280,20 +281,27 @@ impl Filter {
         let Scratch {
             searched, ignore, ..
         } = &mut self.scratch;
-        let found = match asked {
-            Asked::Text => self.ignoreregex.first(searched.text(false), ignore),
-            Asked::Content => self.ignoreregex.first(searched.text(true), ignore),
+        let mut joined = String::new();
+        let text = match asked {
+            Asked::Text => searched.text(false),
+            Asked::Content => searched.text(true),
             Asked::Lines(lines) => {
-                let mut text = String::new();
-                join(lines, &mut text);
-                self.ignoreregex.first(&text, ignore)
+                join(lines, &mut joined);
+                &joined
             }
         };
-        self.counters.give_up(ignore, Part::Ignoreregex);
-        if let Some(index) = found {
+        let mut next = 0;
+        while let Some(index) = self.ignoreregex.matches_from(text, next, ignore) {
+            self.counters.give_up(ignore, Part::Ignoreregex);
             self.counters.ignores[index] += 1;
+            next = index + 1;
+            // A test of a filter counts all that match.
+            if !self.thorough {
+                return true;
+            }
         }
-        found.is_some()
+        self.counters.give_up(ignore, Part::Ignoreregex);
+        next > 0
     }
 
     /// Notes what prefregex and a failregex captured; where both did, failregex wins.

@@ -99,6 +99,16 @@ fn samples(folder: &Path) {
     let foreign = "[Definition]\nfailregex = ^ \\S+ sshd\\[\\d+\\]: Failed .* from <HOST>\n\
                    ignoreregex = for root\nmaxlines = 2\ndatepattern = {^LN-BEG}\n";
     fs::write(folder.join("foreign.conf"), foreign).expect("a filter");
+    // Several ignoreregexes on one line, asked after a hit and, being few, before all.
+    let ignoring = |more: &str| {
+        format!(
+            "[Definition]\nfailregex = Failed .* from <HOST>\n  Failed password .* from <HOST>\n\
+             {more}ignoreregex = Failed\n  for root\n  password\n  nowhere\n"
+        )
+    };
+    fs::write(folder.join("ignoring.conf"), ignoring("")).expect("a filter");
+    let many: String = (0..5).map(|n| format!("  ^never {n} <HOST>\n")).collect();
+    fs::write(folder.join("ignoring-first.conf"), ignoring(&many)).expect("a filter");
 }
 
 /// Calls whose whole output is fail2ban's. `L/` is the folder of logs, `F/` its filters.
@@ -138,6 +148,11 @@ const SAME: &[&[&str]] = &[
     &["-r", "-L", "5", "L/dovecot", "F/dovecot.conf"],
     &["-r", "--no-check-all", "L/postfix", "F/postfix.conf"],
     &["-D", "--print-all-matched", "L/own.log", "R"],
+    &["-r", "L/own.log", "L/ignoring.conf"],
+    &["-r", "--no-check-all", "L/own.log", "L/ignoring.conf"],
+    &["-r", "-L", "3", "L/own.log", "L/ignoring.conf"],
+    &["-r", "-v", "L/own.log", "L/ignoring-first.conf"],
+    &["-r", "--no-check-all", "L/own.log", "L/ignoring-first.conf"],
     // Only failures.
     &["-o", "id", "-r", "L/sshd", "F/sshd.conf"],
     &["-o", "fid", "-r", "L/domino-smtp", "F/domino-smtp.conf"],
