@@ -240,7 +240,7 @@ fn nft_commands_mean_the_same_over_netlink() {
         (verb, family, sets, address, timeout).prop_map(|(verb, family, set, address, timeout)| {
             format!("nft {verb} element {family} t {set} \\{{ {address} {timeout} \\}}")
         });
-    let read = check(60, command, &twins);
+    let read = check(150, command, &twins);
     assert!(read > 40, "only {read} commands were read at all");
 }
 
@@ -395,7 +395,7 @@ fn iptables_commands_mean_the_same_in_a_restore() {
     let shuffled = pieces.prop_shuffle();
     let command =
         (program, shuffled).prop_map(|(program, pieces)| format!("{program} {}", pieces.join(" ")));
-    let read = check(40, command, &twins);
+    let read = check(120, command, &twins);
     assert!(read > 40, "only {read} commands were read at all");
 }
 
@@ -429,6 +429,6 @@ fn ipset_commands_mean_the_same_in_a_restore() {
     let command = (exist, verb, set, address, end).prop_map(|(exist, verb, set, address, end)| {
         format!("ipset {exist} {verb} {set} {address} {end}")
     });
-    let read = check(60, command, &twins);
+    let read = check(150, command, &twins);
     assert!(read > 40, "only {read} commands were read at all");
 }

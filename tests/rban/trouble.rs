@@ -6,7 +6,7 @@ use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::{Arc, mpsc};
 
-use rban::action::{Job, Watch};
+use rban::action::{Disturbance, Job, Watch};
 use rban::model::{Ban, BanTime, Datum, FailId, MatchedLine};
 
 use crate::bench::{LONG, Lab, ban, settings};
@@ -703,4 +703,59 @@ fn with_kill_connections_conntrack_forgets_hosts_and_networks() {
             lab.assert_quiet();
         });
     }
+}
+
+#[test]
+fn two_instances_with_names_of_their_own_do_not_meet() {
+    if !has(&["nft"]) {
+        return;
+    }
+    in_namespace(|| {
+        let one = Lab::new(table(", port=2222"), true);
+        let other = Lab::new(table(", port=2222, table=other"), true);
+        let (heard, told) = mpsc::channel();
+        let _watch = Watch::spawn(move |what| {
+            let _ = heard.send(what);
+        })
+        .expect("a watch");
+        one.ban(GUILTY[0]);
+        other.ban(GUILTY[0]);
+        let in_table = |name: &str| {
+            let list = format!("nft list set inet {name} v4-host-lab");
+            said(&list).contains(GUILTY[0])
+        };
+        one.unban(GUILTY[0]);
+        assert!(!in_table("rban") && in_table("other"));
+        one.ban(GUILTY[0]);
+        other.send(Job::Flush);
+        assert!(in_table("rban") && !in_table("other"));
+        other.ban(GUILTY[0]);
+        // What one loses the other does not repair.
+        said("nft delete table inet rban");
+        let of_one = |what: &Disturbance| match what {
+            Disturbance::Lost(lost) => lost.iter().any(|loss| &*loss.table == "rban"),
+            Disturbance::Unknown => true,
+        };
+        // The flush before, by the program, is heard of as well.
+        let what = loop {
+            let what = told.recv_timeout(LONG).expect("heard of it");
+            if of_one(&what) {
+                break Arc::new(what);
+            }
+        };
+        other.send(Job::Disturbed(Arc::clone(&what)));
+        assert!(!said("nft list tables").contains("rban"));
+        one.send(Job::Disturbed(what));
+        assert!(in_table("rban") && in_table("other"));
+        assert!(!other.log().iter().any(|line| line.contains("Reban")));
+        // A successor of one takes over what is its own.
+        drop(one);
+        let successor = Lab::following(table(", port=2222"), true);
+        successor.send(Job::Reconcile);
+        assert!(!in_table("rban") && in_table("other"));
+        assert!(successor.worker.stop(LONG));
+        assert!(in_table("other"));
+        assert!(other.worker.stop(LONG));
+        assert_eq!(said("nft list ruleset"), "");
+    });
 }
