@@ -340,7 +340,7 @@ fn usedns_finds_bans_and_warns_as_fail2ban_does() {
         lab.write("jail.local", jails);
         lab.append("/var/log/lab.log", "");
         lab.start();
-        let now = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S");
+        let now = this_moment();
         for host in [
             "www.example.com",
             "both.example.com",
@@ -392,7 +392,7 @@ fn hostile_names_in_a_log_hold_up_no_ban_and_no_name_of_ours_and_fill_no_memory(
     );
     lab.append("/var/log/lab.log", "");
     lab.start();
-    let now = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S");
+    let now = this_moment();
     lab.append(
         "/var/log/lab.log",
         format!("{now} login from 203.0.113.1 failed\n"),
@@ -435,4 +435,10 @@ fn hostile_names_in_a_log_hold_up_no_ban_and_no_name_of_ours_and_fill_no_memory(
     );
     let grown = resident().saturating_sub(before);
     assert!(grown < 16 * 1024, "{grown} KiB more");
+}
+
+/// As the log's lines begin.
+#[expect(clippy::disallowed_methods, reason = "the daemon lives in the present")]
+fn this_moment() -> String {
+    jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S").to_string()
 }

@@ -293,7 +293,7 @@ impl Automaton {
                 };
                 match (ops.is_empty(), matched, literal) {
                     (true, None, None) => next,
-                    _ => self.action(ops, next, matched, literal.unwrap_or_default()),
+                    _ => self.action(&ops, next, matched, literal.unwrap_or_default()),
                 }
             }
         };
@@ -304,9 +304,9 @@ impl Automaton {
         self.table[row + symbol]
     }
 
-    fn action(&mut self, ops: Vec<Op>, next: Entry, matched: Option<u16>, literal: &[u8]) -> Entry {
+    fn action(&mut self, ops: &[Op], next: Entry, matched: Option<u16>, literal: &[u8]) -> Entry {
         let moves = self.moves.len();
-        self.add_moves(&ops);
+        self.add_moves(ops);
         let chain = self.literals.len() as u32;
         self.literals.extend_from_slice(literal);
         self.actions.push(Action {
