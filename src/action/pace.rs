@@ -29,9 +29,10 @@ impl Pace {
         }
         // A clock that was set back keeps nobody waiting for longer than its minute.
         let latest = now + Span::from_micros(MINUTE);
-        let full = self.spread_until.max(now) + Span::from_micros(self.every);
+        let every = Span::from_micros(self.every);
+        let full = (self.spread_until.max(now) + every).min(latest + every);
         let wait = full - latest;
-        self.spread_until = full.min(latest + Span::from_micros(self.every));
+        self.spread_until = full;
         (wait.micros() > 0).then_some(wait)
     }
 }

@@ -388,16 +388,29 @@ impl Daemon {
         for (name, why) in &wanted.dropped {
             self.note_dropped(name, why);
         }
+        let mut reloaded = Vec::new();
         for settings in wanted.jails {
             let name = settings.name.clone();
             if self.engine.member(&name).is_some() {
                 self.reload_jail(settings);
+                reloaded.push(name);
             } else if self.start_jail(settings) {
                 self.finish_start(&name);
             }
         }
-        say(Level::Info, Logger::Server, "Reload finished.");
-        Outcome::Now(Ok("OK".into()))
+        let names = reloaded.iter();
+        let on = names.flat_map(|name| self.endings.of(name)).collect();
+        // What an action that goes takes out of the firewall may be what the next one puts there.
+        Outcome::When(
+            on,
+            Box::new(move |daemon| {
+                for name in &reloaded {
+                    daemon.begin_actions(name);
+                }
+                say(Level::Info, Logger::Server, "Reload finished.");
+                Outcome::Now(Ok("OK".into()))
+            }),
+        )
     }
 
     /// A jail whose configuration has a mistake in it is not there, or as it was before.
@@ -545,45 +558,58 @@ impl Daemon {
         self.end(key, vec![acting]);
     }
 
+    /// Actions with a name that stays are told what is new, those without end.
     fn reload_actions(&mut self, place: usize, wanted: &[ActionSettings]) {
         let name = Arc::clone(&self.jails[place].name);
-        let numbers = Arc::clone(&self.jails[place].numbers);
-        let mut old = std::mem::take(&mut self.jails[place].actions);
-        let mut actions = Vec::with_capacity(wanted.len());
+        let old = std::mem::take(&mut self.jails[place].actions);
+        for mut acting in old {
+            let same = |settings: &&ActionSettings| settings.name == acting.settings.name;
+            let Some(settings) = wanted.iter().find(same) else {
+                self.end_action(&name, acting);
+                continue;
+            };
+            if acting.settings.options != settings.options {
+                acting.worker.send(Job::Reload(Box::new(settings.clone())));
+            }
+            acting.settings = settings.clone();
+            acting.look_up_silence();
+            self.jails[place].actions.push(acting);
+        }
+    }
+
+    /// Starts the actions a running jail should have and has not, with all its bans.
+    fn begin_actions(&mut self, name: &str) {
+        let Some(place) = self.jails.iter().position(|jail| *jail.name == *name) else {
+            return;
+        };
+        let running = &mut self.jails[place];
+        let name = Arc::clone(&running.name);
+        let numbers = Arc::clone(&running.numbers);
+        let wanted = running.settings.actions.clone();
+        let mut had = std::mem::take(&mut running.actions);
         for settings in wanted {
-            match old
+            if let Some(at) = had
                 .iter()
-                .position(|acting| acting.settings.name == settings.name)
+                .position(|had| had.settings.name == settings.name)
             {
-                Some(at) => {
-                    let mut acting = old.remove(at);
-                    if acting.settings.options != settings.options {
-                        acting.worker.send(Job::Reload(Box::new(settings.clone())));
-                    }
-                    acting.settings = settings.clone();
-                    acting.look_up_silence();
-                    actions.push(acting);
-                }
-                None => {
-                    let Some(mut acting) = self.spawn_action(&name, settings.clone(), &numbers)
-                    else {
-                        continue;
-                    };
-                    acting.started = true;
-                    acting.worker.send(Job::Start);
-                    if let Some(member) = self.engine.member(&name) {
-                        for ban in member.jail.bans().all() {
-                            acting.worker.send(Job::Ban(ban));
-                        }
-                    }
-                    actions.push(acting);
+                let acting = had.remove(at);
+                self.jails[place].actions.push(acting);
+                continue;
+            }
+            let Some(mut acting) = self.spawn_action(&name, settings, &numbers) else {
+                continue;
+            };
+            acting.started = true;
+            acting.worker.send(Job::Start);
+            if let Some(member) = self.engine.member(&name) {
+                for ban in member.jail.bans().all() {
+                    acting.worker.send(Job::Ban(ban));
                 }
             }
+            self.jails[place].actions.push(acting);
         }
-        self.jails[place].actions = actions;
-        for acting in old {
-            self.end_action(&name, acting);
-        }
+        // Those a client has added are in no configuration.
+        self.jails[place].actions.append(&mut had);
     }
 }
 
