@@ -232,3 +232,37 @@ fn with_keep_on_stop_the_banned_stay_out_while_the_server_is_away() {
     });
     assert_eq!(lab.knock(lab::ATTACKER), "open");
 }
+
+/// An action that takes the place of another in what is, to the kernel, the same table.
+#[test]
+fn a_reload_to_another_action_keeps_everybody_out() {
+    let lab = lab::Lab::new(Program::Rban);
+    lab.write("/var/log/door.log", "");
+    let jail = |banaction: &str| {
+        lab.write(
+            "jail.local",
+            format!(
+                "[door]\nenabled = true\nfilter = sshd\nlogpath = /var/log/door.log\n\
+                 backend = polling\nmaxretry = 2\nbantime = 10m\nport = ssh\n\
+                 action = {banaction}[name=door]\n"
+            ),
+        );
+    };
+    jail("nftables-allports");
+    lab.sshd("/var/log/auth.log");
+    lab.start();
+    lab.wait_for("Jail 'door' started");
+    lab.append("/var/log/door.log", lab.failures(lab::ATTACKER, 2));
+    lab.wait_until("refused", lab::ATTACKER);
+    for banaction in ["nftables-multiport", "nftables-allports"] {
+        jail(banaction);
+        // Answered when all is done.
+        lab.ask(&["reload"]);
+        assert_eq!(
+            lab.ask(&["get", "door", "actions"]).lines().last(),
+            Some(banaction)
+        );
+        lab.wait_until("refused", lab::ATTACKER);
+    }
+    assert!(!lab.log().contains(" ERROR "), "{}", lab.log());
+}
