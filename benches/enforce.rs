@@ -58,7 +58,7 @@ fn worker(set: &str, drivers: Drivers) -> Worker {
         path: DEFAULT_PATH.into(),
         facts: Arc::new(Jail),
         drivers,
-        left: false,
+        left: rban::action::Leftover::Nothing,
     };
     let worker = Worker::spawn(spec, Arc::new(|_| ())).expect("no Python action");
     worker.send(Job::Start);

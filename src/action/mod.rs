@@ -53,4 +53,4 @@ pub use script::Script;
 pub use tags::TagError;
 pub use watch::{Disturbance, Loss, Watch};
 pub use ways::{Way, Ways};
-pub use worker::{ActionSpec, DEFAULT_PATH, Job, Refused, Worker};
+pub use worker::{ActionSpec, DEFAULT_PATH, Job, Leftover, Refused, Worker};

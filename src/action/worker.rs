@@ -52,8 +52,19 @@ pub struct ActionSpec {
     pub path: Arc<str>,
     pub facts: Arc<dyn Facts>,
     pub drivers: Drivers,
-    /// A server before may have left bans in the firewall.
-    pub left: bool,
+    /// What a server before has left in the firewall.
+    pub left: Leftover,
+}
+
+/// Whether a server before has left bans of a jail in the firewall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leftover {
+    /// It stopped the jail.
+    Nothing,
+    /// Nobody knows; there may never have been one.
+    Perhaps,
+    /// The jail was running when the server ended.
+    Likely,
 }
 
 impl fmt::Debug for ActionSpec {
@@ -288,7 +299,7 @@ impl Worker {
             }
             Job::Flush => true,
             Job::Reconcile => match &state.phase {
-                Phase::Waiting(spec) => !spec.left,
+                Phase::Waiting(spec) => spec.left == Leftover::Nothing,
                 Phase::Running | Phase::Ended => false,
             },
             Job::Stop => {

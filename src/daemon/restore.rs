@@ -7,14 +7,14 @@
 //! So no more than a piece or two is ever in memory twice, and nobody waits for all of them. When
 //! actions fall behind, the next piece waits for them a little.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::clock;
 use super::inbox::{Inbox, Waited};
 use super::jails::say;
 use super::state::{Daemon, Message};
-use crate::action::Job;
+use crate::action::{Job, Leftover};
 use crate::jail::Past;
 use crate::model::{Ban, FailId, Level, Logger, Span, Time};
 use crate::store::{PastBan, Piece, Problem, StoreError, Wanted, Write};
@@ -67,28 +67,32 @@ pub(super) struct Restored {
     last: Result<Option<String>, StoreError>,
 }
 
-/// Jails whose last server may have left its bans in the firewall: it did not stop them.
+/// What the last server may have left in the firewall: the bans of jails that it did not stop.
 #[derive(Debug)]
 pub(super) struct Left {
-    /// Jails that were stopped, or that this server has started.
-    stopped: HashSet<Box<str>>,
+    /// Each jail the database knows, and whether it was running at last and nobody has started it.
+    jails: HashMap<Box<str>, bool>,
 }
 
 impl Left {
     /// By what the database says: each jail, and whether it was running at last.
     pub(super) fn new(jails: Vec<(String, bool)>) -> Self {
-        let stopped = jails.into_iter().filter(|(_, runs)| !runs);
+        let named = jails.into_iter().map(|(name, runs)| (name.into(), runs));
         Self {
-            stopped: stopped.map(|(name, _)| name.into()).collect(),
+            jails: named.collect(),
         }
     }
 
-    pub(super) fn of(&self, jail: &str) -> bool {
-        !self.stopped.contains(jail)
+    pub(super) fn of(&self, jail: &str) -> Leftover {
+        match self.jails.get(jail) {
+            Some(true) => Leftover::Likely,
+            Some(false) => Leftover::Nothing,
+            None => Leftover::Perhaps,
+        }
     }
 
     pub(super) fn taken(&mut self, jail: &str) {
-        self.stopped.insert(jail.into());
+        self.jails.insert(jail.into(), false);
     }
 }
 

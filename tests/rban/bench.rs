@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rban::action::driver::memory::Drivers;
-use rban::action::{ActionSpec, DEFAULT_PATH, Event, Facts, Job, Report, Worker};
+use rban::action::{ActionSpec, DEFAULT_PATH, Event, Facts, Job, Leftover, Report, Worker};
 use rban::model::{ActionSettings, Ban, BanTime, Captured, FailId, Origin, Time};
 
 /// Longer than anything here takes; only a failing test waits for it.
@@ -65,7 +65,10 @@ impl Lab {
             path: path.into(),
             facts: Arc::new(Jail),
             drivers: Drivers::default(),
-            left,
+            left: match left {
+                true => Leftover::Likely,
+                false => Leftover::Nothing,
+            },
         };
         let sink = Arc::new(move |report| sink.lock().expect("no panic").push(report));
         let worker = Worker::spawn(spec, sink).expect("no Python action");

@@ -95,7 +95,7 @@ fn way(settings: ActionSettings) -> String {
         path: DEFAULT_PATH.into(),
         facts: Arc::new(Nobody),
         drivers: Drivers::default(),
-        left: false,
+        left: action::Leftover::Nothing,
     };
     let worker = Worker::spawn(spec, Arc::new(|_| {})).expect("an action");
     worker.ways().to_string()

@@ -133,7 +133,7 @@ fn life(settings: &ActionSettings) -> Vec<Vec<String>> {
         path: DEFAULT_PATH.into(),
         facts: Arc::new(Jail),
         drivers: memory.clone().into(),
-        left: false,
+        left: rban::action::Leftover::Nothing,
     };
     let worker = Worker::spawn(spec, Arc::new(|_| ())).expect("no Python action");
     let four = Arc::new(ban(

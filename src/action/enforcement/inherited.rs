@@ -10,6 +10,7 @@ use crate::action::driver::standing::{self, Standing};
 use crate::action::driver::{Bench, Operation};
 use crate::action::options::{Command, Scope};
 use crate::action::report::Event;
+use crate::action::worker::Leftover;
 use crate::action::{reader, tags};
 use crate::model::{Ban, BanTime, Captured, FailId, Family, Level, Logger, Network, Time};
 
@@ -26,7 +27,7 @@ impl Enforcement {
     /// Looks what stands where a family's bans go, once that family is started. What cannot be
     /// looked at is emptied, where the action knows how: nothing may stand twice, or for ever.
     pub(super) fn inherit(&mut self, scope: Scope) {
-        if !self.spec.left || self.looked.contains(&scope) {
+        if self.spec.left == Leftover::Nothing || self.looked.contains(&scope) {
             return;
         }
         self.looked.push(scope);
@@ -40,9 +41,10 @@ impl Enforcement {
                         self.inherited.entry(one.network).or_default().push(one);
                     }
                 }
-                None if self.options.has(Command::Flush) => {
-                    // What is wrong has been logged.
+                None if self.spec.left == Leftover::Likely && self.options.has(Command::Flush) => {
+                    // What is wrong has been logged. It serves the whole scope.
                     let _ = self.run(Command::Flush, scope);
+                    return;
                 }
                 None => {}
             }
@@ -114,7 +116,7 @@ impl Enforcement {
 
     /// All bans that are due are back: what else stands is taken out.
     pub(in crate::action) fn reconcile(&mut self) {
-        if !self.spec.left {
+        if self.spec.left == Leftover::Nothing {
             return;
         }
         self.start_what_stands();

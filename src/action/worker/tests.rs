@@ -72,7 +72,7 @@ impl Lab {
             path: DEFAULT_PATH.into(),
             facts: Arc::new(Jail),
             drivers: memory.clone().into(),
-            left: false,
+            left: Leftover::Nothing,
         };
         let sender: Mutex<Sender<Report>> = Mutex::new(sender);
         let sink = Arc::new(move |report| {
