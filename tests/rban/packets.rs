@@ -138,7 +138,16 @@ impl Attacker {
              for a in 2001:db8::66/64 2001:db8::7/64; do ip addr add $a dev eth0 nodad; done
              ip link set eth0 up",
         );
-        Self { room, patience }
+        // Both ends know each other before anybody's silence means something.
+        let mut attacker = Self {
+            room,
+            patience: PATIENCE,
+        };
+        for from in GUILTY.into_iter().chain(BYSTANDER) {
+            attacker.tries(from);
+        }
+        attacker.patience = patience;
+        attacker
     }
 
     /// Tries the defender from one of our addresses.
