@@ -27,10 +27,9 @@ pub(super) type Row = (String, String, store::Position);
 pub(super) struct Followed {
     pub(super) path: Arc<Path>,
     readers: Vec<Reader>,
-    position: Position,
     /// When its last line came.
     pub(super) last_line: Option<Time>,
-    /// The position has moved since it was written to the database.
+    /// A reader's position has moved since it was written to the database.
     pub(super) unwritten: bool,
     /// When it last said something.
     heard: Time,
@@ -44,6 +43,8 @@ pub(super) struct Followed {
 struct Reader {
     subscriber: Subscriber,
     jail: Arc<str>,
+    /// How far it has read: one that came late is behind the others for a while.
+    position: Position,
     /// The log has been read to its end once.
     in_operation: bool,
 }
@@ -445,14 +446,12 @@ impl Daemon {
         let followed = self.files.entry(log).or_insert_with(|| Followed {
             path,
             readers: Vec::new(),
-            position,
             last_line: None,
             unwritten: false,
             heard: clock::now(),
             said_invalid: false,
             said_cut: false,
         });
-        followed.position = position;
         for (subscriber, jail) in named {
             if followed
                 .readers
@@ -462,6 +461,7 @@ impl Daemon {
                 followed.readers.push(Reader {
                     subscriber,
                     jail,
+                    position,
                     in_operation: false,
                 });
             }
@@ -475,7 +475,11 @@ impl Daemon {
         let Some(followed) = self.files.get_mut(&log) else {
             return;
         };
-        followed.position = chunk.position();
+        for reader in &mut followed.readers {
+            if to.contains(&reader.subscriber) {
+                reader.position = chunk.position();
+            }
+        }
         followed.last_line = Some(now);
         followed.unwritten = true;
         followed.heard = now;
@@ -522,17 +526,13 @@ impl Daemon {
             .filter(|followed| followed.unwritten)
         {
             followed.unwritten = false;
-            let hash = followed
-                .position
-                .hash
-                .map(|hash| hash.to_string())
-                .unwrap_or_default();
             for reader in &followed.readers {
+                let Position { offset, hash } = reader.position;
                 self.keeper.write(store::Write::Position {
                     jail: Arc::clone(&reader.jail),
                     path: followed.path.display().to_string(),
-                    hash: hash.clone(),
-                    position: store::Position::Offset(followed.position.offset),
+                    hash: hash.map(|hash| hash.to_string()).unwrap_or_default(),
+                    position: store::Position::Offset(offset),
                 });
             }
         }

@@ -1,5 +1,6 @@
 //! The real file system behind [`Files`] and [`Content`].
 
+use std::cmp::Reverse;
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
@@ -16,6 +17,7 @@ use nix::unistd::{Whence, lseek};
 use super::SourceError;
 use super::follow::Files;
 use super::reader::{Content, Identity, Stat};
+use super::versions::is_version;
 
 /// Paths as the kernel resolves them, and how many files are open.
 #[derive(Debug)]
@@ -127,6 +129,22 @@ impl Files for Disk {
 
     fn again(&self, file: &LogFile) -> Option<LogFile> {
         self.open(&file.own_path()).ok().flatten()
+    }
+
+    fn versions(&self, path: &Path) -> Vec<PathBuf> {
+        let (Some(folder), Some(log)) = (path.parent(), path.file_name()) else {
+            return Vec::new();
+        };
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut found: Vec<_> = entries
+            .filter(|entry| is_version(&entry.file_name(), log))
+            .filter_map(|entry| Some((entry.metadata().ok()?, entry.path())))
+            .filter(|(metadata, _)| metadata.is_file())
+            .map(|(metadata, path)| (metadata.mtime(), metadata.mtime_nsec(), Reverse(path)))
+            .collect();
+        // The kernel's clock ticks a few hundred times a second; of one tick, `.2` is the older.
+        found.sort();
+        found.into_iter().map(|(.., Reverse(path))| path).collect()
     }
 }
 

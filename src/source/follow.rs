@@ -4,12 +4,13 @@
 //! A file that was renamed away stays open and is read before the new one, to its end and on: its
 //! writer may not have noticed. It is closed when its last name is gone, or when the next rotation
 //! makes it the second last; fail2ban loses what is written there. A file is one file under all
-//! its names: who reads it under one does not get it again under another.
+//! its names: who reads it under one does not get it again under another. What was renamed away
+//! while nobody watched is gone through first ([`unread`]).
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::model::{Span, Time};
@@ -23,6 +24,8 @@ use super::log::{Log, Member};
 use super::open::{Open, Reading, Seat};
 use super::reader::{Content, Identity, Reader, Rotation};
 
+mod unread;
+
 /// Where paths lead.
 pub(super) trait Files {
     type File: Content;
@@ -32,20 +35,35 @@ pub(super) trait Files {
     fn open(&self, path: &Path) -> Result<Option<Self::File>, SourceError>;
     /// Opens an open file once more.
     fn again(&self, file: &Self::File) -> Option<Self::File>;
+    /// The files that bore a log's name before, as far as their names say, the oldest first.
+    fn versions(&self, path: &Path) -> Vec<PathBuf>;
+}
+
+/// What members want of a log.
+pub(super) trait Wishes<F> {
+    /// How far an earlier process has read what bore the log's name then.
+    fn stored(&self, log: &Log, member: Member) -> Option<Position>;
+    /// At which start of a line a member begins to read a file of the log.
+    fn begin(&mut self, log: &Log, reader: &Reader<F>, member: Member, scratch: &mut [u8]) -> u64;
+}
+
+/// Somebody who is to get a seat at an open file.
+struct Newcomer {
+    member: Member,
+    /// Where to begin is asked; else it is the beginning.
+    asks: bool,
+    /// It is to be told when the end is reached.
+    fresh: bool,
 }
 
 /// What a step needs from its surroundings.
 pub(super) struct Tools<'a, D: Files> {
     pub(super) files: &'a D,
     pub(super) scratch: &'a mut [u8],
-    /// Where a member begins the first file of a log.
-    pub(super) begin: &'a mut Begin<'a, D::File>,
+    pub(super) wishes: &'a mut dyn Wishes<D::File>,
     /// What is to be told.
     pub(super) told: &'a mut Vec<SourceEvent>,
 }
-
-/// Says at which start of a line a member begins to read.
-pub(super) type Begin<'a, F> = dyn FnMut(&Log, &Reader<F>, Member, &mut [u8]) -> u64 + 'a;
 
 /// How long a file is held that lost its name, after the last line that came: its writer may have
 /// more to say, but nothing promises that it ends.
@@ -107,11 +125,40 @@ impl<F: Content> Follower<F> {
         let Some(log) = self.logs.get_mut(&id) else {
             return;
         };
-        if log.add_member(member)
-            && let Some(key) = log.leads
-        {
-            self.seat(id, key, &[(member, true)], tools);
+        if !log.add_member(member) {
+            return;
         }
+        let (older, leads, last) = (log.older, log.leads, log.rest.is_empty());
+        let begun = older.filter(|older| self.is_begun(id, *older, member, tools));
+        if let Some(key) = begun {
+            let newcomer = Newcomer {
+                member,
+                asks: true,
+                fresh: false,
+            };
+            self.seat(id, key, &[newcomer], tools);
+        }
+        if let Some(key) = leads {
+            let newcomer = Newcomer {
+                member,
+                asks: begun.is_none(),
+                fresh: last,
+            };
+            self.seat(id, key, &[newcomer], tools);
+        }
+    }
+
+    /// Whether an open file is the one of which an earlier process has read a part for a member.
+    fn is_begun<D>(&self, id: LogId, key: FileKey, member: Member, tools: &Tools<'_, D>) -> bool
+    where
+        D: Files<File = F>,
+    {
+        let (Some(log), Some(open)) = (self.logs.get(&id), self.open.get(&key)) else {
+            return false;
+        };
+        let stored = tools.wishes.stored(log, member);
+        let hash = stored.and_then(|stored| stored.hash);
+        hash.is_some() && hash == open.position().hash
     }
 
     /// Ends the memberships that came through a subscription; the logs nobody wants any more are
@@ -206,7 +253,16 @@ impl<F: Content> Follower<F> {
         D: Files<File = F>,
     {
         let log = self.logs.get_mut(&id)?;
-        let found = match tools.files.look(&log.path) {
+        if !std::mem::replace(&mut log.sought, true) {
+            let rest = self.unread(id, tools);
+            self.logs.get_mut(&id)?.rest = rest;
+        }
+        let log = self.logs.get_mut(&id)?;
+        let path = log.rest.front().map_or(&*log.path, PathBuf::as_path);
+        let found = match tools.files.look(path) {
+            Ok(Some(found)) if log.rest.is_empty() || !log.leads_to(found) => Some(found),
+            // Gone again, or the one that has just been gone through under its new name.
+            Ok(_) | Err(_) if log.rest.pop_front().is_some() => return Some(true),
             Ok(found) => found,
             Err(error) => return self.fail(id, error, tools),
         };
@@ -221,7 +277,7 @@ impl<F: Content> Follower<F> {
                 }
                 None
             }
-            (Some(found), _) if log.leads.is_some_and(|leads| leads.identity == found) => {
+            (Some(found), _) if log.leads_to(found) => {
                 log.look = false;
                 log.recovered |= log.trouble.take().is_some();
                 log.recovered |= std::mem::take(&mut log.missing);
@@ -244,9 +300,11 @@ impl<F: Content> Follower<F> {
         D: Files<File = F>,
     {
         let log = self.logs.get_mut(&id)?;
-        let file = match tools.files.open(&log.path) {
+        let rest = log.rest.pop_front();
+        let file = match tools.files.open(rest.as_deref().unwrap_or(&log.path)) {
             Ok(Some(file)) => file,
             Ok(None) => return Some(true),
+            Err(_) if rest.is_some() => return Some(true),
             Err(error) => return self.fail(id, error, tools),
         };
         let key = FileKey {
@@ -262,6 +320,7 @@ impl<F: Content> Follower<F> {
                 let encoding = &self.encodings[log.encoding];
                 match Reader::open(file, encoding, tools.scratch) {
                     Ok(reader) => place.insert(Open::new(reader)),
+                    Err(_) if rest.is_some() => return Some(true),
                     Err(error) => return self.fail(id, SourceError::from(&error), tools),
                 }
             }
@@ -270,13 +329,20 @@ impl<F: Content> Follower<F> {
         log.recovered |= log.trouble.take().is_some();
         (log.missing, log.unreadable, log.rehold) = (false, None, true);
         log.older = log.leads.replace(key);
+        log.begun = false;
         let first = log.older.is_none();
-        let members: Vec<_> = log
-            .members()
-            .iter()
-            .map(|member| (*member, first))
-            .collect();
         let (path, to) = (Arc::clone(&log.path), log.everyone());
+        let newcomers = if rest.is_some() || log.detours {
+            log.detours = rest.is_some();
+            self.through_the_rest(id, key, tools)
+        } else {
+            let newcomer = |member: &Member| Newcomer {
+                member: *member,
+                asks: first,
+                fresh: first,
+            };
+            log.members().iter().map(newcomer).collect()
+        };
         if !first {
             let rotation = Rotation::Replaced;
             tools.told.push(SourceEvent::Rotated {
@@ -286,26 +352,53 @@ impl<F: Content> Follower<F> {
                 to,
             });
         }
-        self.seat(id, key, &members, tools);
+        self.seat(id, key, &newcomers, tools);
         Some(true)
     }
 
-    /// Seats members at an open file, if they have no seat there yet; whether it is the `first`
-    /// file of the log for them decides where, unless they have read it before.
-    fn seat<D>(
-        &mut self,
+    /// Who gets a seat at one of the files that were rotated while nobody watched, or at the log
+    /// behind them: everybody at the log, before only who has begun there or in one before.
+    fn through_the_rest<D>(
+        &self,
         id: LogId,
         key: FileKey,
-        members: &[(Member, bool)],
         tools: &mut Tools<'_, D>,
-    ) where
+    ) -> Vec<Newcomer>
+    where
         D: Files<File = F>,
     {
-        let (Some(log), Some(open)) = (self.logs.get(&id), self.open.get_mut(&key)) else {
+        let Some(log) = self.logs.get(&id) else {
+            return Vec::new();
+        };
+        let before = log.older.and_then(|older| self.open.get(&older));
+        let newcomer = |member: &Member| {
+            let came = before.is_some_and(|before| before.is_seated(member.subscriber));
+            let comes = came || !log.detours || self.is_begun(id, key, *member, tools);
+            comes.then(|| Newcomer {
+                member: Member {
+                    late: member.late || came,
+                    ..*member
+                },
+                asks: true,
+                fresh: !log.detours,
+            })
+        };
+        log.members().iter().filter_map(newcomer).collect()
+    }
+
+    /// Seats newcomers at an open file, if they have no seat there yet, and where they were if they
+    /// have read it before.
+    fn seat<D>(&mut self, id: LogId, key: FileKey, newcomers: &[Newcomer], tools: &mut Tools<'_, D>)
+    where
+        D: Files<File = F>,
+    {
+        let (Some(log), Some(open)) = (self.logs.get_mut(&id), self.open.get_mut(&key)) else {
             return;
         };
         let mut seats = Vec::new();
-        for (member, first) in members {
+        let mut opening = Vec::new();
+        for newcomer in newcomers {
+            let member = newcomer.member;
             let subscriber = member.subscriber;
             if open.is_seated(subscriber) {
                 continue;
@@ -313,15 +406,25 @@ impl<F: Content> Follower<F> {
             let known = self.former.take(key.identity, subscriber, open.position());
             let from = match known {
                 Some(known) => known,
-                None if *first => (tools.begin)(log, open.reader(), *member, tools.scratch),
+                None if newcomer.asks => {
+                    tools
+                        .wishes
+                        .begin(log, open.reader(), member, tools.scratch)
+                }
                 None => 0,
             };
-            seats.push(Seat {
+            // Of what it read under another name it was told there.
+            let opens = log.open_for(subscriber);
+            let seat = Seat {
                 subscriber,
                 log: id,
                 from,
-                fresh: *first,
-            });
+                fresh: newcomer.fresh || opens && !log.detours,
+            };
+            seats.push(seat);
+            if opens {
+                opening.push(seat);
+            }
         }
         // The lowest first: the others wait for it to reach them.
         seats.sort_by_key(|seat| seat.from);
@@ -333,8 +436,8 @@ impl<F: Content> Follower<F> {
             });
         }
         let hash = open.position().hash;
-        let opened = seats.iter().filter(|seat| seat.fresh).collect::<Vec<_>>();
-        for group in opened.chunk_by(|one, other| one.from == other.from) {
+        opening.sort_by_key(|seat| seat.from);
+        for group in opening.chunk_by(|one, other| one.from == other.from) {
             tools.told.push(SourceEvent::Opened {
                 log: id,
                 path: Arc::clone(&log.path),
@@ -397,17 +500,53 @@ impl<F: Content> Follower<F> {
         D: Files<File = F>,
     {
         for (log, to) in audiences {
-            let leads = self.logs.get_mut(&log).and_then(|log| {
+            let (leads, begun) = self.logs.get_mut(&log).map_or((None, false), |log| {
                 log.deadline = None;
-                log.leads
+                log.begun |= log.leads == Some(key);
+                (log.leads, log.begun)
             });
+            self.tell_moved(log, key, chunk.position(), &to, tools);
             let mut chunk = chunk.clone();
-            // The rest of a file renamed away: a restart goes on in the file that has the name.
-            if leads != Some(key) {
+            // The rest of a file renamed away, when lines of the next have come: a restart goes on
+            // there.
+            if leads != Some(key) && begun {
                 let open = leads.and_then(|leads| self.open.get(&leads));
                 chunk = chunk.at(open.map_or(Position::default(), Open::position));
             }
             tools.told.push(SourceEvent::Lines { log, chunk, to });
+        }
+    }
+
+    /// Those who read the file under another log before hear of this one now.
+    fn tell_moved<D>(
+        &mut self,
+        id: LogId,
+        key: FileKey,
+        position: Position,
+        to: &Audience,
+        tools: &mut Tools<'_, D>,
+    ) where
+        D: Files<File = F>,
+    {
+        let (Some(log), Some(open)) = (self.logs.get_mut(&id), self.open.get(&key)) else {
+            return;
+        };
+        let moved = to.iter().copied().filter(|who| log.open_for(*who));
+        let moved: Audience = moved.collect();
+        if moved.is_empty() {
+            return;
+        }
+        let arrived = moved.iter().copied().filter(|who| !open.is_fresh(*who));
+        let (arrived, path): (Audience, _) = (arrived.collect(), Arc::clone(&log.path));
+        tools.told.push(SourceEvent::Opened {
+            log: id,
+            path: Arc::clone(&path),
+            position,
+            to: moved,
+        });
+        if !arrived.is_empty() {
+            let (log, to) = (id, arrived);
+            tools.told.push(SourceEvent::CaughtUp { log, path, to });
         }
     }
 

@@ -1,6 +1,7 @@
 //! One followed path: who wants it, where it leads, and what was last said about it.
 
-use std::path::Path;
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::model::Time;
@@ -8,6 +9,7 @@ use crate::model::Time;
 use super::SourceError;
 use super::event::{Audience, LogId, Subscriber};
 use super::follow::FileKey;
+use super::reader::Identity;
 
 #[derive(Debug)]
 pub(super) struct Log {
@@ -16,10 +18,20 @@ pub(super) struct Log {
     /// By the follower's number.
     pub(super) encoding: usize,
     members: Vec<Member>,
+    /// The members that were told that a file of it is read.
+    opened: Vec<Subscriber>,
     /// The file that bears the name, or did last.
     pub(super) leads: Option<FileKey>,
     /// The one before, which may still be written.
     pub(super) older: Option<FileKey>,
+    /// Lines of the one that bears the name have been told.
+    pub(super) begun: bool,
+    /// It was found out what was rotated away while nobody watched.
+    pub(super) sought: bool,
+    /// Those files, as long as they are to be gone through before the one that bears the name.
+    pub(super) rest: VecDeque<PathBuf>,
+    /// One of them was the last to be opened.
+    pub(super) detours: bool,
     /// The name may lead elsewhere now.
     pub(super) look: bool,
     /// It was said that nothing bears the name.
@@ -62,8 +74,13 @@ impl Log {
             path,
             encoding,
             members: Vec::new(),
+            opened: Vec::new(),
             leads: None,
             older: None,
+            begun: false,
+            sought: false,
+            rest: VecDeque::new(),
+            detours: false,
             look: true,
             missing: false,
             late: false,
@@ -104,7 +121,18 @@ impl Log {
             .members
             .iter()
             .position(|member| member.subscription == subscription)?;
-        Some(self.members.remove(at).subscriber)
+        let subscriber = self.members.remove(at).subscriber;
+        self.opened.retain(|opened| *opened != subscriber);
+        Some(subscriber)
+    }
+
+    /// Whether a member is to be told now that a file of it is read; once.
+    pub(super) fn open_for(&mut self, subscriber: Subscriber) -> bool {
+        let first = !self.opened.contains(&subscriber);
+        if first {
+            self.opened.push(subscriber);
+        }
+        first
     }
 
     /// Everyone who wants this log.
@@ -118,6 +146,11 @@ impl Log {
     /// The files it holds, the older one first.
     pub(super) fn files(&self) -> impl Iterator<Item = FileKey> + use<> {
         self.older.into_iter().chain(self.leads)
+    }
+
+    /// Whether that file is the one that leads.
+    pub(super) fn leads_to(&self, file: Identity) -> bool {
+        self.leads.is_some_and(|leads| leads.identity == file)
     }
 
     pub(super) fn is_in_trouble(&self) -> bool {

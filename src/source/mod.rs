@@ -29,6 +29,7 @@ mod room;
 mod seek;
 mod sleep;
 mod turn;
+mod versions;
 mod watcher;
 mod watches;
 

@@ -85,6 +85,12 @@ impl<F: Content> Open<F> {
         self.seats.iter().any(|seat| seat.subscriber == subscriber)
     }
 
+    /// Whether a reader is still to be told that the end was reached.
+    pub(super) fn is_fresh(&self, subscriber: Subscriber) -> bool {
+        let mut seats = self.seats.iter();
+        seats.any(|seat| seat.subscriber == subscriber && seat.fresh)
+    }
+
     /// Gives a reader its seat. Where the others are beyond its start, `again` is the same file
     /// opened once more; without it nothing is read again.
     pub(super) fn seat(&mut self, mut seat: Seat, again: impl FnOnce(&F) -> Option<Reader<F>>) {

@@ -1,17 +1,20 @@
 //! One log's turn: read a piece, tell what came of it, and keep the kernel watching the right files.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::Time;
 
 use super::SourceError;
+use super::chunk::Position;
 use super::disk::{Disk, LogFile};
 use super::event::{LogId, SourceEvent};
-use super::follow::{Follower, Tools};
+use super::follow::{Follower, Tools, Wishes};
 use super::log::{Log, Member};
 use super::reader::Reader;
 use super::room::{Room, Wish};
 use super::seek;
+use super::versions::are_relatives;
 
 /// Steps one log may take in its turn, unless there are lines first.
 const STEPS: usize = 16;
@@ -73,18 +76,14 @@ impl Room {
         act: impl FnOnce(&mut Follower<LogFile>, &mut Tools<'_, Disk>) -> R,
     ) -> R {
         let now = (self.clock)();
-        let wishes = &mut self.wishes;
-        let mut begin =
-            |log: &Log, reader: &Reader<LogFile>, member: Member, scratch: &mut [u8]| {
-                let wish = wishes.get_mut(&member.subscription);
-                wish.map_or(0, |wish| {
-                    wish.begin(log, reader, (member.late, now), scratch)
-                })
-            };
+        let mut wanted = Wanted {
+            wishes: &mut self.wishes,
+            now,
+        };
         let mut tools = Tools {
             files: &self.disk,
             scratch: &mut self.scratch,
-            begin: &mut begin,
+            wishes: &mut wanted,
             told,
         };
         act(&mut self.follower, &mut tools)
@@ -162,6 +161,34 @@ impl Room {
     }
 }
 
+/// What the subscriptions say, at a moment.
+struct Wanted<'a> {
+    wishes: &'a mut BTreeMap<usize, Wish>,
+    now: Time,
+}
+
+impl Wishes<LogFile> for Wanted<'_> {
+    fn stored(&self, log: &Log, member: Member) -> Option<Position> {
+        let wish = self.wishes.get(&member.subscription)?;
+        let mut stored = wish.subscription.stored.iter();
+        let found = stored.find(|(path, _)| **path == *log.path)?;
+        Some(found.1)
+    }
+
+    fn begin(
+        &mut self,
+        log: &Log,
+        reader: &Reader<LogFile>,
+        member: Member,
+        scratch: &mut [u8],
+    ) -> u64 {
+        let wish = self.wishes.get_mut(&member.subscription);
+        wish.map_or(0, |wish| {
+            wish.begin(log, reader, (member.late, self.now), scratch)
+        })
+    }
+}
+
 impl Wish {
     /// Where its subscriber begins the first file of a log, which may have come late: behind what
     /// an earlier process has judged, at its end if so asked, and not before what is young enough.
@@ -180,9 +207,16 @@ impl Wish {
             .position(|(path, _)| **path == *log.path);
         let stored = stored.map(|at| wanted.stored.swap_remove(at).1);
         let size = reader.stat().map_or(0, |stat| stat.size);
-        let known = stored.filter(|stored| {
+        let is_it = |stored: &Position| {
             stored.hash.is_some() && stored.hash == reader.position().hash && stored.offset <= size
-        });
+        };
+        // Rotated to this name meanwhile, and read under the other.
+        let others = wanted.stored.iter();
+        let renamed = others
+            .filter(|(path, stored)| are_relatives(&log.path, path) && is_it(stored))
+            .map(|(_, stored)| *stored)
+            .next();
+        let known = stored.filter(is_it).or(renamed);
         let late = late || log.late;
         if known.is_none() && wanted.tail && !late {
             return seek::last_line(reader, scratch).unwrap_or(size);

@@ -37,6 +37,7 @@ mod reckoning;
 mod reference;
 mod regex;
 mod reload;
+mod rotated;
 mod samples;
 mod scripts;
 mod sessions;

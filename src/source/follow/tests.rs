@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::*;
-use crate::source::Subscriber;
 use crate::source::reader::Stat;
+use crate::source::versions::{are_relatives, is_version};
+use crate::source::{LineHash, Subscriber};
 
 const LOG: &str = "/log";
 
@@ -177,6 +178,12 @@ impl Files for Paths {
     fn again(&self, file: &File) -> Option<File> {
         Some(self.0.file(file.inode))
     }
+
+    fn versions(&self, path: &Path) -> Vec<PathBuf> {
+        let names = self.0.names.borrow();
+        let is_it = |name: &&PathBuf| is_version(name.as_os_str(), path.as_os_str());
+        names.keys().filter(is_it).rev().cloned().collect()
+    }
 }
 
 /// A small generator of numbers (xorshift), the same for the same seed.
@@ -190,6 +197,12 @@ impl Dice {
         self.0 ^= self.0 << 17;
         self.0 % sides
     }
+}
+
+fn nobody_read() -> BTreeMap<Subscriber, BTreeSet<usize>> {
+    [STEADY, SINGLE, FICKLE]
+        .map(|who| (who, BTreeSet::new()))
+        .into()
 }
 
 /// A program that writes numbered lines, those who rotate its log, and what is owed of its lines.
@@ -211,6 +224,10 @@ struct World {
     read: BTreeMap<Subscriber, BTreeSet<usize>>,
     held: BTreeSet<usize>,
     turn: usize,
+    /// Processes follow on each other: what they leave does not tell of a rotation undone.
+    restarts: bool,
+    /// One process ends and another begins: what is closed is not yet given up.
+    ending: bool,
 }
 
 impl World {
@@ -223,11 +240,11 @@ impl World {
             half: None,
             written: BTreeMap::new(),
             excused: BTreeSet::new(),
-            read: [STEADY, SINGLE, FICKLE]
-                .map(|who| (who, BTreeSet::new()))
-                .into(),
+            read: nobody_read(),
             held: BTreeSet::new(),
             turn: 0,
+            restarts: false,
+            ending: false,
         }
     }
 
@@ -268,7 +285,7 @@ impl World {
             }
             22 => {
                 // Moved back, as a rotation undone.
-                if disk.at(LOG).is_none() {
+                if disk.at(LOG).is_none() && !self.restarts {
                     disk.rename(&rotated(1), LOG);
                 }
             }
@@ -295,8 +312,17 @@ impl World {
         let log = disk.at(LOG).unwrap_or_else(|| disk.create(LOG));
         if log != self.writer {
             // A line torn between two files is nobody's.
-            self.half = self.half.take().map(|(rest, _)| (rest, usize::MAX));
+            self.tear();
             self.writer = log;
+        }
+    }
+
+    /// The line half written is torn. Its rest is unlike any other, as first lines are.
+    fn tear(&mut self) {
+        if let Some((rest, number)) = &mut self.half {
+            self.next += 1;
+            *rest = format!("torn {}{rest}", self.next);
+            *number = usize::MAX;
         }
     }
 
@@ -308,7 +334,10 @@ impl World {
             short => short as usize,
         };
         let number = self.next;
-        (format!("<{number} {}>\n", "x".repeat(length)), number)
+        (
+            format!("<{number} {} {number}>\n", "x".repeat(length)),
+            number,
+        )
     }
 
     fn write(&mut self, disk: &Disk) {
@@ -332,7 +361,7 @@ impl World {
             disk.inodes.borrow_mut()[inode].bytes.clear();
             self.excuse(|file, _| file == inode);
             if inode == self.writer {
-                self.half = self.half.take().map(|(rest, _)| (rest, usize::MAX));
+                self.tear();
             }
         }
     }
@@ -348,6 +377,9 @@ impl World {
 
     /// The follower closed a file: it owes what was in it, but for what came in this very turn.
     fn given_up(&mut self, inode: usize) {
+        if self.ending {
+            return;
+        }
         self.held.remove(&inode);
         let turn = self.turn;
         self.excuse(|file, written| file == inode && written == turn);
@@ -369,6 +401,39 @@ impl World {
         })
     }
 
+    /// A process that starts now, having read up to `place`, owes what still stands in the file it
+    /// was in, and in those that came after it; without that file, what stands in the log.
+    fn start(&mut self, disk: &Disk, place: Option<Position>) {
+        let names: Vec<_> = (1..=ROTATED)
+            .rev()
+            .map(rotated)
+            .chain([LOG.to_owned()])
+            .collect();
+        let files: Vec<_> = names.iter().filter_map(|name| disk.at(name)).collect();
+        let inodes = disk.inodes.borrow();
+        let first = files.iter().rposition(|file| {
+            let bytes = &inodes[*file].bytes;
+            let hash = memchr::memchr(b'\n', bytes).map(|end| hash_of(&bytes[..=end]));
+            place.is_some_and(|place| {
+                hash.is_some() && hash == place.hash && place.offset <= bytes.len() as u64
+            })
+        });
+        let last = disk.at(LOG).map_or(files.len(), |_| files.len() - 1);
+        let owed = &files[first.unwrap_or(last)..];
+        let stands = |number: &usize, file: &usize| {
+            let start = format!("<{number} ");
+            owed.contains(file)
+                && memchr::memmem::find(&inodes[*file].bytes, start.as_bytes()).is_some()
+        };
+        self.held.extend(owed);
+        let read = &self.read[&STEADY];
+        let gone = self
+            .written
+            .iter()
+            .filter(|(number, (file, _))| !read.contains(number) && !stands(number, file));
+        self.excused.extend(gone.map(|(number, _)| *number));
+    }
+
     fn take(&mut self, chunk: &Chunk, to: &[Subscriber]) {
         let mut last = 0;
         for line in chunk.lines() {
@@ -378,12 +443,12 @@ impl World {
             let Some((number, text)) = inside.and_then(|inside| inside.split_once(' ')) else {
                 continue;
             };
-            let Ok(number) = number.parse() else {
+            if text.contains(['<', '>']) || text.rsplit(' ').next() != Some(number) {
                 continue; // Two torn lines that met.
-            };
-            if text.contains(['<', '>']) {
-                continue;
             }
+            let Ok(number) = number.parse() else {
+                continue;
+            };
             assert!(number > last, "line {number} after {last}");
             for who in to {
                 let read = self.read.get_mut(who).expect("a known reader");
@@ -397,11 +462,57 @@ impl World {
     }
 }
 
+/// How far each has read each log, as its owner notes it from what is told.
+type Notes = BTreeMap<(LogId, Subscriber), Position>;
+
+/// What an earlier follower left.
+#[derive(Debug, Default)]
+struct Stored(Notes);
+
+impl Wishes<File> for Stored {
+    fn stored(&self, log: &Log, member: Member) -> Option<Position> {
+        self.0.get(&(log.id, member.subscriber)).copied()
+    }
+
+    fn begin(&mut self, log: &Log, reader: &Reader<File>, member: Member, _: &mut [u8]) -> u64 {
+        let size = reader.stat().map_or(0, |stat| stat.size);
+        let is_it = |place: &Position| {
+            place.hash.is_some() && place.hash == reader.position().hash && place.offset <= size
+        };
+        let own = self.0.remove(&(log.id, member.subscriber));
+        let others = self.0.iter().filter(|((other, who), _)| {
+            *who == member.subscriber && are_relatives(&log.path, Path::new(&name(*other)))
+        });
+        let renamed = others.map(|(_, place)| *place).find(is_it);
+        own.filter(is_it)
+            .or(renamed)
+            .map_or(0, |place| place.offset)
+    }
+}
+
+fn hash_of(line: &[u8]) -> LineHash {
+    use sha1::Digest as _;
+    LineHash::new(sha1::Sha1::digest(line).into())
+}
+
+/// The name of a log.
+fn name(log: LogId) -> String {
+    match log.0 {
+        0 => LOG.to_owned(),
+        number => rotated(number as usize),
+    }
+}
+
 /// The world, and a follower in it.
 struct Play {
     disk: Rc<Disk>,
+    names: u32,
     follower: Follower<File>,
     scratch: Vec<u8>,
+    stored: Stored,
+    notes: Notes,
+    /// What was written down last, for the next process to go on from, and what had been read.
+    kept: (Notes, BTreeMap<Subscriber, BTreeSet<usize>>),
 }
 
 impl Play {
@@ -410,23 +521,32 @@ impl Play {
         let disk = Rc::new(Disk::default());
         let inode = disk.create(LOG);
         disk.meanwhile.replace(Some(World::new(seed, rate, inode)));
-        let mut follower = Follower::new();
-        let utf8 = follower.encoding(&Encoding::named("utf-8").expect("an encoding"));
-        for number in 0..names {
-            let path = match number {
-                0 => LOG.to_owned(),
-                number => rotated(number as usize),
-            };
-            follower.add(LogId(number), Path::new(&path).into(), utf8);
-        }
         let mut play = Self {
             disk,
-            follower,
+            names,
+            follower: Follower::new(),
             scratch: vec![0; 4096],
+            stored: Stored::default(),
+            notes: Notes::new(),
+            kept: (Notes::new(), nobody_read()),
         };
-        play.join(STEADY);
-        play.join(SINGLE);
+        play.begin();
         play
+    }
+
+    /// Follows everything, from where the notes say.
+    fn begin(&mut self) {
+        self.stored = Stored(self.notes.clone());
+        self.follower = Follower::new();
+        let utf8 = Encoding::named("utf-8").expect("an encoding");
+        let utf8 = self.follower.encoding(&utf8);
+        for number in 0..self.names {
+            let path = name(LogId(number));
+            self.follower
+                .add(LogId(number), Path::new(&path).into(), utf8);
+        }
+        self.join(STEADY);
+        self.join(SINGLE);
     }
 
     fn world<R>(&self, act: impl FnOnce(&mut World) -> R) -> R {
@@ -438,13 +558,26 @@ impl Play {
         let mut tools = Tools {
             files: &Paths(Rc::clone(&self.disk)),
             scratch: &mut self.scratch,
-            begin: &mut |_, _, _, _| 0,
+            wishes: &mut self.stored,
             told: &mut told,
         };
         let result = act(&mut self.follower, &mut tools);
         for event in told {
             match event {
-                SourceEvent::Lines { chunk, to, .. } => self.world(|world| world.take(&chunk, &to)),
+                SourceEvent::Opened {
+                    log, position, to, ..
+                } => {
+                    for who in to.iter() {
+                        self.notes.insert((log, *who), position);
+                    }
+                }
+                SourceEvent::Lines { log, chunk, to } => {
+                    for who in to.iter() {
+                        let note = self.notes.get_mut(&(log, *who));
+                        *note.expect("opened before") = chunk.position();
+                    }
+                    self.world(|world| world.take(&chunk, &to));
+                }
                 SourceEvent::Failed { error, .. } => panic!("{error}"),
                 _ => {}
             }
@@ -489,6 +622,40 @@ impl Play {
         false
     }
 
+    /// Writes down how far everybody is.
+    fn keep(&mut self) {
+        let read = self.world(|world| world.read.clone());
+        self.kept = (self.notes.clone(), read);
+    }
+
+    /// Another process goes on from what was kept; meanwhile the world does not stand still.
+    fn restart(&mut self) {
+        let (notes, read) = self.kept.clone();
+        self.world(|world| world.ending = true);
+        self.follower = Follower::new();
+        let mut world = self.disk.meanwhile.take().expect("a world");
+        world.read = read;
+        for _ in 0..world.dice.roll(5) {
+            world.act(&self.disk);
+        }
+        let rate = std::mem::take(&mut world.rate);
+        world.start(&self.disk, notes.get(&(LogId(0), STEADY)).copied());
+        self.disk.meanwhile.replace(Some(world));
+        self.notes = notes;
+        self.begin();
+        // What is there is found before the world goes on.
+        assert!(self.settle(20_000), "it comes to an end");
+        let mut world = self.disk.meanwhile.take().expect("a world");
+        let owed: Vec<_> = world.owed().collect();
+        assert!(owed.is_empty(), "lost over a restart: {owed:?}");
+        (world.rate, world.ending) = (rate, false);
+        world
+            .held
+            .retain(|inode| self.disk.inodes.borrow()[*inode].open > 0);
+        self.disk.meanwhile.replace(Some(world));
+        self.keep();
+    }
+
     fn look(&mut self) {
         for log in self.follower.logs.values_mut() {
             log.look = true;
@@ -498,9 +665,9 @@ impl Play {
     /// Lets things happen, and settles the account at the end.
     fn run(mut self, turns: usize) -> World {
         for _ in 0..turns {
-            let (acts, steps, whim) = self.world(|world| {
+            let (acts, steps, whim, restarts) = self.world(|world| {
                 let dice = &mut world.dice;
-                (dice.roll(4), dice.roll(30), dice.roll(20))
+                (dice.roll(4), dice.roll(30), dice.roll(20), world.restarts)
             });
             for _ in 0..acts {
                 let mut world = self.disk.meanwhile.take().expect("a world");
@@ -508,6 +675,13 @@ impl Play {
                 self.disk.meanwhile.replace(Some(world));
             }
             match whim {
+                2..=5 if restarts => self.keep(),
+                6 | 7 if restarts => {
+                    if whim == 6 {
+                        self.keep();
+                    }
+                    self.restart();
+                }
                 0 => self.join(FICKLE),
                 1 => assert!(self.follower.forget(FICKLE.0 as usize).is_empty()),
                 _ => {}
@@ -564,6 +738,22 @@ fn no_line_is_lost_or_read_twice_when_rotated_names_are_followed_too() {
         for seed in 0..6 {
             Play::new(seed, rate, 5).run(300);
         }
+    }
+}
+
+#[test]
+fn no_line_is_lost_or_read_twice_over_restarts() {
+    let count = std::env::var("RBAN_COUNT").map_or(20, |count| count.parse().expect("a number"));
+    // Where rotated names are followed too, a place is kept for each name, and says nothing of what
+    // comes to bear it.
+    let play = |seed, rate| {
+        let play = Play::new(seed, rate, 1);
+        play.world(|world| world.restarts = true);
+        play.run(300)
+    };
+    most_are_read((0..count).map(|seed| play(seed, 0)));
+    for seed in 0..count {
+        play(seed, 5);
     }
 }
 

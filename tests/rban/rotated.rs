@@ -1,0 +1,176 @@
+//! Logs as a daemon finds them when it starts: rotated meanwhile, huge, or far too many.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test measures what a real daemon takes"
+)]
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::life::{Home, Program, append, lines};
+
+fn log(home: &Home) -> String {
+    fs::read_to_string(home.path("log")).unwrap_or_default()
+}
+
+/// How often an address was found, over all starts.
+fn found(home: &Home, address: &str) -> usize {
+    log(home).matches(&format!("Found {address} ")).count()
+}
+
+fn pid(home: &Home) -> Pid {
+    let (_, child) = home.running.as_ref().expect("it runs");
+    Pid::from_raw(child.id().cast_signed())
+}
+
+/// Rotates as logrotate does, `door.log.1` becoming `door.log.2`.
+fn rotate(home: &Home) {
+    if home.path("door.log.1").exists() {
+        fs::rename(home.path("door.log.1"), home.path("door.log.2")).expect("renamed");
+    }
+    fs::rename(home.path("door.log"), home.path("door.log.1")).expect("renamed");
+    File::create_new(home.path("door.log")).expect("a new log");
+}
+
+/// A home whose log is being read, and which will know its place again.
+fn reading(jail: &str) -> Home {
+    let mut home = Home::new("", jail);
+    // No two files begin alike.
+    append(&home.path("door.log"), "the first log\n");
+    home.start(Program::Rban);
+    home.failures("198.51.100.1", 3);
+    home.wait_banned("198.51.100.1");
+    home
+}
+
+#[test]
+fn what_was_rotated_away_while_the_daemon_was_down_is_read_before_the_new_log() {
+    let mut home = reading("backend = auto");
+    home.stop();
+    home.failures("198.51.100.2", 3);
+    rotate(&home);
+    append(&home.path("door.log"), "the second log\n");
+    home.failures("198.51.100.3", 2);
+    rotate(&home);
+    append(&home.path("door.log"), "the third log\n");
+    home.failures("198.51.100.3", 1);
+    home.failures("198.51.100.4", 3);
+    home.start(Program::Rban);
+    for address in ["198.51.100.2", "198.51.100.3", "198.51.100.4"] {
+        home.wait_banned(address);
+    }
+    for address in [
+        "198.51.100.1",
+        "198.51.100.2",
+        "198.51.100.3",
+        "198.51.100.4",
+    ] {
+        assert_eq!(found(&home, address), 3, "{}", log(&home));
+    }
+    let text = log(&home);
+    let at = |words: &str| text.find(words).expect(words);
+    assert!(at("Ban 198.51.100.2") < at("Found 198.51.100.3"), "{text}");
+    // And it goes on in the log as ever.
+    home.failures("198.51.100.5", 3);
+    home.wait_banned("198.51.100.5");
+    home.stop();
+}
+
+#[test]
+fn a_daemon_killed_while_it_reads_what_was_rotated_away_goes_on_there() {
+    let mut home = reading("backend = auto");
+    home.stop();
+    // Too much to be read before it is killed.
+    let noise = format!("{}\n", "x".repeat(200)).repeat(50_000);
+    append(&home.path("door.log"), &noise);
+    home.failures("198.51.100.2", 3);
+    rotate(&home);
+    append(&home.path("door.log"), "the second log\n");
+    home.start(Program::Rban);
+    kill(pid(&home), Signal::SIGKILL).expect("killed");
+    home.running
+        .take()
+        .expect("it ran")
+        .1
+        .wait()
+        .expect("its end");
+    home.start(Program::Rban);
+    home.wait_banned("198.51.100.2");
+    home.stop();
+}
+
+#[test]
+fn a_pattern_that_matches_rotated_logs_too_has_each_line_once() {
+    let mut home = Home::new("", "");
+    let conf = fs::read_to_string(home.path("jail.conf")).expect("a configuration");
+    home.write("jail.conf", &conf.replace("door.log", "door.log*"));
+    append(&home.path("door.log"), "the first log\n");
+    home.start(Program::Rban);
+    home.failures("198.51.100.1", 3);
+    home.wait_banned("198.51.100.1");
+    home.stop();
+    home.failures("198.51.100.2", 3);
+    rotate(&home);
+    append(&home.path("door.log"), "the second log\n");
+    home.failures("198.51.100.3", 3);
+    home.start(Program::Rban);
+    home.wait_banned("198.51.100.2");
+    home.wait_banned("198.51.100.3");
+    home.failures("198.51.100.4", 3);
+    home.wait_banned("198.51.100.4");
+    for address in [
+        "198.51.100.1",
+        "198.51.100.2",
+        "198.51.100.3",
+        "198.51.100.4",
+    ] {
+        assert_eq!(found(&home, address), 3, "{}", log(&home));
+    }
+    home.stop();
+}
+
+/// A value of a `/proc/PID` file of `name: number` lines.
+fn counted(home: &Home, file: &str, name: &str) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{}/{file}", pid(home))).expect("a process");
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let words = line.and_then(|rest| rest.trim_start_matches(':').split_whitespace().next());
+    words.expect(name).parse().expect("a number")
+}
+
+#[test]
+fn a_gibibyte_of_old_lines_delays_no_ban_and_is_not_read() {
+    let mut home = Home::new("", "backend = auto");
+    let old = jiff::Zoned::now() - jiff::SignedDuration::from_hours(5);
+    let line = format!(
+        "{} bad guest 198.51.100.9\n",
+        old.strftime("%Y-%m-%d %H:%M:%S")
+    );
+    let block = line.repeat((8 << 20) / line.len());
+    let mut file = File::create(home.path("door.log")).expect("a log");
+    for _ in 0..128 {
+        file.write_all(block.as_bytes())
+            .expect("room for a gibibyte");
+    }
+    home.failures("198.51.100.1", 3);
+    let before = Instant::now();
+    home.start(Program::Rban);
+    home.wait_banned("198.51.100.1");
+    let waited = before.elapsed();
+    home.failures("198.51.100.2", 3);
+    home.wait_banned("198.51.100.2");
+    assert_eq!(found(&home, "198.51.100.9"), 0);
+    let (read, peak) = (
+        counted(&home, "io", "rchar") >> 20,
+        counted(&home, "status", "VmHWM") >> 10,
+    );
+    assert!(read < 40, "{read} MiB read");
+    assert!(peak < 120, "{peak} MiB held");
+    // Reading it all would take minutes in an unoptimised build.
+    assert!(waited < Duration::from_secs(30), "{waited:?}");
+    home.stop();
+}
