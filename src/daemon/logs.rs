@@ -413,6 +413,21 @@ impl Daemon {
                     say(Level::Warning, Logger::Filter, message);
                 }
             }
+            SourceEvent::Crowded {
+                pattern,
+                subscriber,
+                most,
+            } => {
+                for jail in self.jails_of(&[subscriber]) {
+                    let message = format!(
+                        "[{jail}] {} matches too many files: of all patterns' together {most} are \
+                         read, those written last; make it narrower, or allow more open files \
+                         (LimitNOFILE= of the service)",
+                        pattern.display()
+                    );
+                    say(Level::Error, Logger::Filter, message);
+                }
+            }
             SourceEvent::Polling { path, reason, .. } => {
                 let message = format!("{} is polled: {reason}", path.display());
                 say(Level::Info, Logger::Filter, message);

@@ -90,6 +90,14 @@ impl Drop for LogFile {
     }
 }
 
+impl Disk {
+    /// How many logs patterns may add: a quarter of the descriptors is left to logs with a name,
+    /// and to what was renamed away.
+    pub(super) fn for_patterns(&self) -> usize {
+        self.most - self.most / 4
+    }
+}
+
 impl Files for Disk {
     type File = LogFile;
 

@@ -115,6 +115,14 @@ pub enum SourceEvent {
         pattern: PathBuf,
         subscriber: Subscriber,
     },
+    /// A pattern matches more than can be open; of those it found first, the ones written last are
+    /// read. Told once.
+    Crowded {
+        pattern: PathBuf,
+        subscriber: Subscriber,
+        /// All logs that patterns may add.
+        most: usize,
+    },
     /// The log's changes are looked for every 0.2 to 2 s, and why.
     Polling {
         log: LogId,

@@ -374,7 +374,7 @@ impl<F: Content> Follower<F> {
         let newcomer = |member: &Member| {
             let came = before.is_some_and(|before| before.is_seated(member.subscriber));
             let comes = came || !log.detours || self.is_begun(id, key, *member, tools);
-            comes.then(|| Newcomer {
+            comes.then_some(Newcomer {
                 member: Member {
                     late: member.late || came,
                     ..*member
@@ -505,7 +505,7 @@ impl<F: Content> Follower<F> {
                 log.begun |= log.leads == Some(key);
                 (log.leads, log.begun)
             });
-            self.tell_moved(log, key, chunk.position(), &to, tools);
+            self.tell_moved((log, key), chunk.position(), &to, tools);
             let mut chunk = chunk.clone();
             // The rest of a file renamed away, when lines of the next have come: a restart goes on
             // there.
@@ -520,8 +520,7 @@ impl<F: Content> Follower<F> {
     /// Those who read the file under another log before hear of this one now.
     fn tell_moved<D>(
         &mut self,
-        id: LogId,
-        key: FileKey,
+        (id, key): (LogId, FileKey),
         position: Position,
         to: &Audience,
         tools: &mut Tools<'_, D>,

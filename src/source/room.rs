@@ -1,10 +1,11 @@
 //! What the reading thread owns, what it is asked and told, and how it sleeps. Nothing here waits
 //! but `Room::sleep` and the sink.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::File;
 use std::io::PipeReader;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
@@ -33,6 +34,8 @@ pub(super) struct Wish {
     pub(super) glob: Option<Glob>,
     /// It was said that the pattern matches nothing.
     unmatched: bool,
+    /// It was said that it matches too much.
+    crowded: bool,
     /// The kernel watches no more directories for us.
     polled: bool,
 }
@@ -135,6 +138,7 @@ impl Room {
                     subscription,
                     glob,
                     unmatched: false,
+                    crowded: false,
                     polled: false,
                 },
             );
@@ -189,7 +193,11 @@ impl Room {
             }
         }
         // Once more: something may have come before the watch.
-        for path in glob.expand().files {
+        let mut files = glob.expand().files;
+        if files.len() > self.disk.for_patterns() {
+            latest_first(&mut files);
+        }
+        for path in files {
             self.admit(number, &path, late);
         }
         let matched = |log: &Log| {
@@ -229,6 +237,10 @@ impl Room {
         };
         let (is_glob, polling) = (wish.glob.is_some(), *polling);
         let encoding = self.follower.encoding(encoding);
+        let full = self.follower.logs.len() >= self.disk.for_patterns();
+        if is_glob && full && self.known_at(path, encoding).is_none() {
+            return self.crowd(number);
+        }
         let id = self.log_at(path, encoding);
         if let Some(log) = self.follower.logs.get_mut(&id) {
             log.by_glob &= is_glob;
@@ -237,15 +249,42 @@ impl Room {
             }
         }
         self.join(id, member);
+        let waiting = self.ready.len();
         self.wake(id);
+        // Before the many of a pattern.
+        if !is_glob && self.ready.len() > waiting {
+            self.ready.rotate_right(1);
+        }
+    }
+
+    /// Says that a pattern matches too much.
+    fn crowd(&mut self, number: usize) {
+        let most = self.disk.for_patterns();
+        let Some(wish) = self.wishes.get_mut(&number) else {
+            return;
+        };
+        if !std::mem::replace(&mut wish.crowded, true) {
+            let event = SourceEvent::Crowded {
+                pattern: wish.subscription.logpath.clone(),
+                subscriber: wish.subscription.subscriber,
+                most,
+            };
+            self.tell(event);
+        }
+    }
+
+    /// The log that follows a path in an encoding.
+    fn known_at(&self, path: &Path, encoding: usize) -> Option<LogId> {
+        let known = self.by_path.get(path).into_iter().flatten();
+        let mut known = known.filter_map(|id| self.follower.logs.get(id));
+        let log = known.find(|log| log.encoding == encoding)?;
+        Some(log.id)
     }
 
     /// The log that follows a path in an encoding, if need be a new one.
     fn log_at(&mut self, path: &Path, encoding: usize) -> LogId {
-        let known = self.by_path.get(path).into_iter().flatten().copied();
-        let known = known.filter_map(|id| self.follower.logs.get(&id));
-        if let Some(log) = known.into_iter().find(|log| log.encoding == encoding) {
-            return log.id;
+        if let Some(known) = self.known_at(path, encoding) {
+            return known;
         }
         let (id, path) = (LogId(self.next_log), Arc::<Path>::from(path));
         self.next_log += 1;
@@ -311,6 +350,16 @@ impl Room {
             self.expand(wish, true);
         }
     }
+}
+
+/// Those written last come first.
+fn latest_first(files: &mut [PathBuf]) {
+    let written = |path: &PathBuf| {
+        std::fs::metadata(path)
+            .and_then(|found| found.modified())
+            .ok()
+    };
+    files.sort_by_cached_key(|path| Reverse(written(path)));
 }
 
 impl Wish {

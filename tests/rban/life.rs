@@ -87,23 +87,36 @@ impl Home {
         append(&self.path("door.log"), &lines(address, count));
     }
 
+    /// Starts rban with so few files that it may open.
+    pub(crate) fn start_with_few_files(&mut self, most: usize) {
+        let mut command = Command::new("prlimit");
+        command
+            .arg(format!("--nofile={most}"))
+            .arg(env!("CARGO_BIN_EXE_rban"));
+        self.launch(Program::Rban, command);
+    }
+
     pub(crate) fn start(&mut self, program: Program) {
-        let mut command = match program {
+        let command = match program {
+            Program::Rban => Command::new(env!("CARGO_BIN_EXE_rban")),
+            Program::Fail2ban => Command::new("fail2ban-server"),
+        };
+        self.launch(program, command);
+    }
+
+    fn launch(&mut self, program: Program, mut command: Command) {
+        match program {
             Program::Rban => {
-                let mut command = Command::new(env!("CARGO_BIN_EXE_rban"));
                 command
                     .args(["server", "-f", "-x", "-c"])
                     .arg(self.path(""));
-                command
             }
             Program::Fail2ban => {
-                let mut command = Command::new("fail2ban-server");
                 command.args(["-f", "-x", "-c"]).arg(self.path(""));
                 command.arg("-s").arg(self.path("sock"));
                 command.arg("-p").arg(self.path("pid"));
-                command
             }
-        };
+        }
         command
             .arg("start")
             .stdout(Stdio::null())

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::life::{Home, Program, append, lines};
+use crate::life::{Home, Program, append};
 
 fn log(home: &Home) -> String {
     fs::read_to_string(home.path("log")).unwrap_or_default()
@@ -172,5 +172,47 @@ fn a_gibibyte_of_old_lines_delays_no_ban_and_is_not_read() {
     assert!(peak < 120, "{peak} MiB held");
     // Reading it all would take minutes in an unoptimised build.
     assert!(waited < Duration::from_secs(30), "{waited:?}");
+    home.stop();
+}
+
+#[test]
+fn a_pattern_that_matches_too_much_takes_nothing_from_others_and_reads_what_is_written() {
+    let mut home = Home::new("", "");
+    let conf = fs::read_to_string(home.path("jail.conf")).expect("a configuration");
+    let many = conf.replace("door.log", "many/*.log") + "backend = auto\n";
+    let at = home.path("").display().to_string();
+    let plain = format!(
+        "[other]\nenabled = true\nfilter = door\nbackend = auto\nlogpath = {at}/door.log\n"
+    );
+    home.write("jail.conf", &(many + &plain));
+    for number in 0..2_000 {
+        home.write(&format!("many/{number:04}.log"), "");
+    }
+    home.start_with_few_files(512);
+    // Written last, though neither the first nor the last by name.
+    home.failures("198.51.100.1", 3);
+    home.wait("the other jail's ban", |home| {
+        log(home).contains("[other] Ban 198.51.100.1").then_some(())
+    });
+    home.wait("a word about it", |home| {
+        log(home)
+            .contains("many/*.log matches too many files")
+            .then_some(())
+    });
+    assert_eq!(log(&home).matches("too many files").count(), 1);
+    assert!(
+        !log(&home).contains("Too many open files"),
+        "{}",
+        log(&home)
+    );
+    home.stop();
+    // Those that are written to are read.
+    append(&home.path("many/0777.log"), "something\n");
+    home.start_with_few_files(512);
+    append(
+        &home.path("many/0777.log"),
+        &crate::life::lines("198.51.100.2", 3),
+    );
+    home.wait_banned("198.51.100.2");
     home.stop();
 }

@@ -148,6 +148,7 @@ fn kind(event: &SourceEvent) -> String {
         SourceEvent::Recovered { .. } => "Recovered".to_owned(),
         SourceEvent::Closed { .. } => "Closed".to_owned(),
         SourceEvent::Unmatched { .. } => "Unmatched".to_owned(),
+        SourceEvent::Crowded { .. } => "Crowded".to_owned(),
         SourceEvent::Polling { reason, .. } => format!("Polling: {reason}"),
     }
 }
