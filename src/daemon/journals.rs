@@ -208,6 +208,7 @@ impl Daemon {
                 let message = format!("{} cannot be read: {error}", path.display());
                 say(Level::Error, Logger::Filter, message);
                 for reader in self.journals_of(&to) {
+                    reader.trouble.retain(|(troubled, _)| **troubled != *path);
                     reader.trouble.push((path.to_path_buf(), error.to_string()));
                 }
             }

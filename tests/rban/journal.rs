@@ -447,6 +447,56 @@ fn a_rotated_journal_is_read_to_its_end_and_the_new_one_from_its_beginning() {
 }
 
 #[test]
+fn a_journal_that_came_and_went_between_two_looks_is_read() {
+    let root = tempfile::tempdir().expect("a directory");
+    let path = root.path().join("system.journal");
+    let archived = |number: u32| root.path().join(format!("system@{number}.journal"));
+    // What was put away before we came is not asked for.
+    journal(&archived(0), &[sshd(0, "old.")], &[]);
+    journal(&path, &[sshd(1, "first.")], &[]);
+    let eye = Eye::on(vec![wish(JAIL, &folder(root.path()), "_COMM=sshd")]);
+    assert_eq!(eye.until("first."), ["host sshd[77]: first."]);
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let made = elsewhere.path().join("made.journal");
+    for number in 1..4 {
+        journal(
+            &made,
+            &[sshd(i64::from(number) + 1, &format!("m{number}."))],
+            &[],
+        );
+        fs::copy(&made, root.path().join("copy.part")).expect("a copy");
+        fs::rename(root.path().join("copy.part"), archived(number)).expect("a name");
+        fs::remove_file(&made).expect("a file less");
+        let line = format!("m{number}.");
+        assert_eq!(eye.until(&line), [format!("host sshd[77]: {line}")]);
+    }
+}
+
+#[test]
+fn what_was_rotated_away_behind_the_cursor_is_read_by_the_next_process() {
+    let root = tempfile::tempdir().expect("a directory");
+    let path = root.path().join("system.journal");
+    let rotate = |number: u32| {
+        fs::rename(&path, root.path().join(format!("system@{number}.journal"))).expect("a name");
+    };
+    journal(&path, &[sshd(0, "m0."), sshd(1, "m1.")], &[]);
+    let got = Eye::on(vec![wish(JAIL, &folder(root.path()), "_COMM=sshd")]).backlog();
+    let cursor = got[0].cursor.to_string();
+    rotate(1);
+    journal(&path, &[sshd(2, "m2.")], &[]);
+    rotate(2);
+    journal(&path, &[sshd(3, "m3.")], &[]);
+    let mut behind = wish(JAIL, &folder(root.path()), "_COMM=sshd");
+    behind.start.cursor = Cursor::parse(&cursor);
+    let got = Eye::on(vec![behind]).backlog();
+    let expected = ["m1.", "m2.", "m3."].map(|line| format!("host sshd[77]: {line}"));
+    assert_eq!(lines(&got, JAIL), expected);
+    // Who was never there begins with the live one.
+    let got = Eye::on(vec![wish(JAIL, &folder(root.path()), "_COMM=sshd")]).backlog();
+    assert_eq!(lines(&got, JAIL), ["host sshd[77]: m3."]);
+}
+
+#[test]
 fn vacuumed_files_are_let_go() {
     let root = tempfile::tempdir().expect("a directory");
     let path = root.path().join("system.journal");

@@ -23,7 +23,7 @@ const CURRENT_USER: u32 = 1 << 3;
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JournalPlace {
     pub origin: Origin,
-    /// Read archived files, too; without it only for the time they are being archived.
+    /// Read archived files, too; without it only for what was written since we were there last.
     pub rotated: bool,
 }
 
@@ -47,6 +47,9 @@ pub enum Origin {
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) files: BTreeSet<PathBuf>,
+    /// Archived ones that are not wanted for themselves: they may hold what was written to a live
+    /// one since we looked last.
+    pub(super) archived: BTreeSet<PathBuf>,
     /// Directories in which others may come.
     pub(super) folders: BTreeSet<PathBuf>,
 }
@@ -113,6 +116,7 @@ impl JournalPlace {
                     });
                 }
                 found.files.retain(|file| fits(*flags, file));
+                found.archived.retain(|file| fits(*flags, file));
             }
             Origin::Namespace(wanted) => {
                 let id = machine_id();
@@ -145,10 +149,14 @@ impl JournalPlace {
         let mut others = Vec::new();
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let path = entry.path();
-            if !self.is_wanted(&path) {
-                others.push(path);
-            } else {
-                found.files.insert(path);
+            match kind(&path) {
+                None => others.push(path),
+                Some(Kind::Archived) if !self.rotated => {
+                    found.archived.insert(path);
+                }
+                Some(_) => {
+                    found.files.insert(path);
+                }
             }
         }
         others
@@ -170,15 +178,24 @@ impl JournalPlace {
             found.files.extend(expanded.files);
         }
     }
+}
 
-    /// A journal's file, and not one that was put away unless those are wanted, too.
-    fn is_wanted(&self, path: &Path) -> bool {
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-            return false;
-        };
-        let is_rotated = name.contains('@') || name.ends_with(".journal~");
-        (name.ends_with(".journal") || name.ends_with(".journal~")) && (self.rotated || !is_rotated)
+/// A journal's file, as its name says.
+enum Kind {
+    Live,
+    Archived,
+}
+
+fn kind(path: &Path) -> Option<Kind> {
+    let name = path.file_name()?.to_str()?;
+    if name.ends_with(".journal~") {
+        return Some(Kind::Archived);
     }
+    let stem = name.strip_suffix(".journal")?;
+    Some(match stem.contains('@') {
+        true => Kind::Archived,
+        false => Kind::Live,
+    })
 }
 
 /// As the operator would name it.
@@ -282,8 +299,10 @@ mod tests {
             found(&place, root.path()),
             ["id/system.journal", "id/user-1000.journal", "loose.journal"]
         );
+        assert_eq!(place.look().archived.len(), 2);
         place.rotated = true;
         assert_eq!(found(&place, root.path()).len(), 5);
+        assert!(place.look().archived.is_empty());
     }
 
     #[test]

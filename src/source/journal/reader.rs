@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use super::super::{Audience, LINE_MAX, Subscriber};
 use super::cursor::Cursor;
@@ -36,6 +37,8 @@ pub(super) struct Reader {
     files: Vec<Open>,
     /// Files read to an end that will not move.
     done: HashSet<Id>,
+    /// Archived files that were there before, or have been looked into.
+    archived: HashSet<PathBuf>,
     members: Vec<Member>,
     terms: Terms,
     given: VecDeque<(u64, Id)>,
@@ -86,6 +89,7 @@ impl Reader {
             place,
             files: Vec::new(),
             done: HashSet::new(),
+            archived: HashSet::new(),
             members: Vec::new(),
             terms: Terms::default(),
             given: VecDeque::new(),
@@ -124,7 +128,8 @@ impl Reader {
         }
         // Files read to the end may hold what a newcomer wants.
         self.done.clear();
-        let looked = self.look();
+        let resumed = newcomers.iter().filter_map(|(_, _, start)| start.resumes());
+        let looked = self.look_since(resumed.min());
         self.members.retain(|member| {
             newcomers
                 .iter()
@@ -189,13 +194,26 @@ impl Reader {
 
     /// Looks for files that came.
     pub(super) fn look(&mut self) -> Looked {
+        self.look_since(None)
+    }
+
+    /// The same; what was archived after a moment, in microseconds, is looked into as well.
+    fn look_since(&mut self, since: Option<u64>) -> Looked {
         let mut looked = Looked {
             found: self.place.look(),
             failed: Vec::new(),
             unfinished: false,
         };
         let begun = !self.members.is_empty();
-        for path in &looked.found.files {
+        let archived = &mut self.archived;
+        archived.retain(|path| looked.found.archived.contains(path));
+        let late = looked.found.archived.iter().filter(|path| {
+            let is_new = archived.insert((*path).clone());
+            // A live file that came and went since: nobody has read it to its end.
+            (begun && is_new) || since.is_some_and(|since| written(path) >= since)
+        });
+        let late: Vec<PathBuf> = late.cloned().collect();
+        for path in looked.found.files.iter().chain(&late) {
             match open(path) {
                 Ok(file) => self.take(path, file, begun),
                 Err(JournalError::Foreign) => looked.unfinished = true,
@@ -411,6 +429,13 @@ impl Reader {
 }
 
 impl Start {
+    /// Where an earlier process was, in microseconds; nothing older than wanted.
+    fn resumes(&self) -> Option<u64> {
+        let cursor = self.cursor.as_ref().map(|cursor| cursor.realtime);
+        let place = cursor.or(self.after.map(micros))?;
+        Some(place.max(micros(self.not_before)))
+    }
+
     /// The first entry of a file that is wanted.
     fn within(&self, file: &mut JournalFile, now: Time) -> u64 {
         let since = micros(self.not_before);
@@ -466,6 +491,15 @@ fn note(open: &mut Open, error: JournalError, failed: &mut Vec<(PathBuf, Journal
 fn open(path: &Path) -> Result<JournalFile, JournalError> {
     let file = File::open(path).map_err(|error| JournalError::from(&error))?;
     JournalFile::open(file)
+}
+
+/// When a file was written last, in microseconds; the end of time if nobody knows.
+fn written(path: &Path) -> u64 {
+    let time = path.metadata().and_then(|found| found.modified());
+    let since = time
+        .ok()
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    since.map_or(u64::MAX, |since| since.as_micros() as u64)
 }
 
 fn micros(time: Time) -> u64 {

@@ -359,6 +359,11 @@ impl Room {
 
     fn tell_damage(&mut self, at: usize, failed: Vec<(PathBuf, JournalError)>) {
         for (path, error) in failed {
+            // It is looked at again when something is written.
+            self.unfinished = true;
+            if self.failed.insert(path.clone(), error.clone()).as_ref() == Some(&error) {
+                continue;
+            }
             let to = self.readers[at].subscribers();
             self.tell(JournalEvent::Failed {
                 path: path.as_path().into(),
