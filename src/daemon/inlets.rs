@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::clock;
-use super::jails::say;
+use super::jails::{Running, say};
 use super::state::{Daemon, Message};
 use crate::config::Spec;
 use crate::engine::Feed;
-use crate::model::{Level, Logger};
-use crate::source::Encoding;
+use crate::model::{Level, Logger, Time};
 use crate::source::pushed::{Inlet, Listener, Push, PushSink};
+use crate::source::{Encoding, Subscriber};
 
 /// Where syslog is listened to, unless `listen` says otherwise, and a pipe is read.
 const SOCKET: &str = "/run/rban/log";
@@ -32,6 +32,8 @@ struct Open {
     number: u32,
     inlet: Inlet,
     jails: Vec<Arc<str>>,
+    /// When the last line came.
+    heard: Option<Time>,
     /// Ends it when it is dropped.
     _listener: Listener,
 }
@@ -67,14 +69,23 @@ fn inlet(backend: &str) -> Result<Inlet, String> {
     })
 }
 
+/// Where an inlet is, for lists of files.
+fn path(inlet: &Inlet) -> PathBuf {
+    match inlet {
+        Inlet::Stdin => PathBuf::from("/dev/stdin"),
+        Inlet::Pipe(path) | Inlet::Syslog(path, _) => path.clone(),
+    }
+}
+
 impl Daemon {
     /// Has what is pushed to a jail's inlet judged by it; what it listens to already goes on.
     pub(super) fn listen(&mut self, name: &str) {
         let Some(running) = self.running(name) else {
             return;
         };
-        let (jail, encoding) = (
+        let (jail, subscriber, encoding) = (
             Arc::clone(&running.name),
+            running.subscriber,
             running.settings.logencoding.clone(),
         );
         let inlet = match inlet(&running.settings.backend) {
@@ -107,16 +118,20 @@ impl Daemon {
             Ok(listener) => {
                 let message = format!("[{name}] listens to {inlet}");
                 say(Level::Info, Logger::Filter, message);
+                self.wait_no_more(&[subscriber], &path(&inlet));
                 self.inlets.open.push(Open {
                     number,
                     inlet,
                     jails: vec![jail],
+                    heard: None,
                     _listener: listener,
                 });
             }
             Err(error) => {
                 let message = format!("[{name}] cannot listen to {inlet}: {error}");
                 say(Level::Error, Logger::Filter, message);
+                let why = format!("it cannot be listened to: {error}");
+                self.wait_for(&[subscriber], &path(&inlet), &why);
             }
         }
     }
@@ -129,30 +144,37 @@ impl Daemon {
         self.inlets.open.retain(|open| !open.jails.is_empty());
     }
 
-    /// What a jail listens to, for its list of files.
-    pub(super) fn inlets_of(&self, name: &str) -> Vec<String> {
+    /// What a jail listens to, and when its last line came.
+    pub(super) fn inlets_of(&self, name: &str) -> Vec<(String, Option<Time>)> {
         let of_jail = |open: &&Open| open.jails.iter().any(|jail| **jail == *name);
-        let path = |open: &Open| match &open.inlet {
-            Inlet::Stdin => "/dev/stdin".to_owned(),
-            Inlet::Pipe(path) | Inlet::Syslog(path, _) => path.display().to_string(),
-        };
-        self.inlets.open.iter().filter(of_jail).map(path).collect()
+        let named = |open: &Open| (path(&open.inlet).display().to_string(), open.heard);
+        self.inlets.open.iter().filter(of_jail).map(named).collect()
     }
 
     /// Something was pushed.
     pub(super) fn pushed(&mut self, number: u32, push: Push) {
-        let Some(open) = self.inlets.open.iter().find(|open| open.number == number) else {
+        let now = clock::now();
+        let mut open = self.inlets.open.iter_mut();
+        let Some(open) = open.find(|open| open.number == number) else {
             return;
         };
+        let of_inlet = |jail: &Running| open.jails.contains(&jail.name);
+        let subscribers = self.jails.iter().filter(|jail| of_inlet(jail));
+        let to: Vec<Subscriber> = subscribers.map(|jail| jail.subscriber).collect();
+        let path = path(&open.inlet);
         let text = match push {
-            Push::Lines(text) => text,
+            Push::Lines(text) => {
+                open.heard = Some(now);
+                text
+            }
             Push::Ended(why) => {
                 let (level, why) = match why {
                     None => (Level::Info, "it is at its end".to_owned()),
                     Some(why) => (Level::Error, why),
                 };
                 let message = format!("nothing comes from {} any more: {why}", open.inlet);
-                return say(level, Logger::Filter, message);
+                say(level, Logger::Filter, message);
+                return self.wait_for(&to, &path, &format!("nothing comes any more: {why}"));
             }
         };
         let places = open.jails.iter().filter_map(|jail| self.engine.place(jail));
@@ -162,10 +184,10 @@ impl Daemon {
                 in_operation: true,
             })
             .collect();
+        self.wait_no_more(&to, &path);
         self.refresh();
         let lines = text.lines();
-        self.engine
-            .lines(&feeds, lines, clock::now(), &mut self.effects);
+        self.engine.lines(&feeds, lines, now, &mut self.effects);
         self.perform();
     }
 }

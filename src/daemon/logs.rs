@@ -248,7 +248,10 @@ impl Daemon {
         };
         match backend_name(&running.settings.backend) {
             "systemd" => return Vec::new(),
-            "stdin" | "pipe" | "syslog" => return self.inlets_of(name),
+            "stdin" | "pipe" | "syslog" => {
+                let inlets = self.inlets_of(name).into_iter();
+                return inlets.map(|(path, _)| path).collect();
+            }
             _ => {}
         }
         let mut files: Vec<String> = self
@@ -277,7 +280,9 @@ impl Daemon {
         let heard = self.files.values().filter(reads);
         let files = heard.map(|followed| followed.heard).max();
         let journals = self.journal_sources(jail).into_iter();
-        files.max(journals.filter_map(|(_, heard)| heard).max())
+        let inlets = self.inlets_of(jail).into_iter();
+        let pushed = journals.chain(inlets).filter_map(|(_, heard)| heard).max();
+        files.max(pushed)
     }
 
     /// The jails of an audience, of which something has been heard now.
@@ -324,7 +329,7 @@ impl Daemon {
             .map(|followed| (followed.path.display().to_string(), followed.last_line))
             .collect();
         files.extend(self.journal_sources(jail));
-        files.extend(self.inlets_of(jail).into_iter().map(|inlet| (inlet, None)));
+        files.extend(self.inlets_of(jail));
         files.sort();
         files
     }

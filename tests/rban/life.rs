@@ -12,7 +12,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -94,6 +94,15 @@ impl Home {
             .arg(format!("--nofile={most}"))
             .arg(env!("CARGO_BIN_EXE_rban"));
         self.launch(Program::Rban, command);
+    }
+
+    /// Starts rban and gives what it reads as standard input.
+    pub(crate) fn start_with_input(&mut self) -> ChildStdin {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rban"));
+        command.stdin(Stdio::piped());
+        self.launch(Program::Rban, command);
+        let child = self.running.as_mut().map(|(_, child)| child);
+        child.and_then(|child| child.stdin.take()).expect("a pipe")
     }
 
     pub(crate) fn start(&mut self, program: Program) {

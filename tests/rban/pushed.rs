@@ -1,9 +1,11 @@
 //! Logs that are pushed to the daemon: what comes by a syslog socket, a named pipe or standard
 //! input is judged as if it had been written to a file.
 
+use std::io::Write as _;
 use std::os::unix::net::UnixDatagram;
 
 use crate::lab::{ATTACKER, Lab, NEIGHBOUR, Program};
+use crate::life::{Home, lines};
 
 fn world(backend: &str) -> Lab {
     let lab = Lab::new(Program::Rban);
@@ -70,4 +72,36 @@ fn what_cannot_be_listened_to_is_told_and_stops_no_other_jail() {
     lab.append("/var/log/other.log", lab.failures(NEIGHBOUR, 3));
     lab.wait_for(&format!("[other] Ban {NEIGHBOUR}"));
     assert_eq!(lab.read("/run/file"), "no socket", "it is left as it was");
+}
+
+#[test]
+fn standard_input_is_a_log_and_status_tells_how_old_its_last_line_is_and_that_it_ended() {
+    let mut home = Home::new("", "");
+    let conf = std::fs::read_to_string(home.path("jail.conf")).expect("a configuration");
+    home.write("jail.conf", &conf.replace("= polling", "= stdin"));
+    let mut input = home.start_with_input();
+    let source = |home: &Home| {
+        let told = home.ask(&["--json", "status", "door"]);
+        let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+        told.pointer("/sources/0").cloned().expect("a source")
+    };
+    assert_eq!(source(&home)["path"], "/dev/stdin");
+    assert_eq!(source(&home)["last_line_age"], serde_json::Value::Null);
+    input
+        .write_all(lines("198.51.100.1", 3).as_bytes())
+        .expect("taken");
+    home.wait_banned("198.51.100.1");
+    assert!(
+        source(&home)["last_line_age"].is_number(),
+        "{}",
+        source(&home)
+    );
+    assert_eq!(source(&home)["state"], "read");
+    drop(input);
+    home.wait("the end in status", |home| {
+        let told = home.ask(&["--json", "status", "door"]);
+        told.contains("nothing comes any more: it is at its end")
+            .then_some(())
+    });
+    home.stop();
 }
