@@ -1,8 +1,9 @@
 //! nftables over netlink: hosts into and out of sets, with no process and no dump of the set.
 //!
-//! What a set is (key, intervals, timeouts) is asked before each batch, together with the ruleset's
-//! generation, and the batch holds only while that generation stands. So a set that somebody
-//! replaced by another kind in between is never written to as the old kind.
+//! What a set is (key, intervals, timeouts) is asked together with the ruleset's generation, and a
+//! batch holds only while that generation stands. So a set that somebody replaced by another kind in
+//! between is never written to as the old kind. Each batch makes the next generation: while nobody
+//! else changes anything, what was asked for the last one is still true, and is not asked again.
 
 use std::collections::HashMap;
 use std::collections::hash_map;
@@ -195,7 +196,18 @@ fn merges(mut userdata: &[u8]) -> bool {
 #[derive(Debug, Default)]
 pub(super) struct Nftables {
     socket: Option<Socket>,
+    standing: Option<Standing>,
 }
+
+/// What is known of the ruleset, as long as it is of this generation.
+#[derive(Debug)]
+struct Standing {
+    generation: u32,
+    sets: HashMap<SetName, Result<SetKind, Errno>>,
+}
+
+/// Sets remembered from one batch to the next: a jail's action writes to one or two.
+const REMEMBERED: usize = 64;
 
 impl Driver for Nftables {
     fn apply(&mut self, batch: &[Operation], _bench: &mut Bench<'_>) -> Vec<Outcome> {
@@ -257,8 +269,16 @@ impl Nftables {
             Some(socket) => socket,
             none => none.insert(Socket::open().map_err(|e| errno_of(&e))?),
         };
-        let generation = generation(socket)?;
-        let mut sets = HashMap::new();
+        let Standing {
+            generation,
+            mut sets,
+        } = match self.standing.take() {
+            Some(standing) => standing,
+            None => Standing {
+                generation: generation(socket)?,
+                sets: HashMap::new(),
+            },
+        };
         let first = socket.sequences(elements.len() + 2);
         let mut writer = Writer::default();
         writer.begin(first, generation);
@@ -312,6 +332,11 @@ impl Nftables {
         }
         if refused.is_empty() {
             settle(outcomes, &Outcome::Done);
+            sets.retain(|_, kind| kind.is_ok());
+            // The kernel leaves 0 out.
+            let generation = generation.wrapping_add(1).max(1);
+            self.standing =
+                Some(Standing { generation, sets }).filter(|it| it.sets.len() < REMEMBERED);
         }
         Ok(())
     }
