@@ -63,6 +63,7 @@ bench: $(binary) ## lines per second; and bans, side by side with fail2ban; root
 	scripts/need test
 	$(CARGO) bench --locked
 	scripts/bench-bans
+	scripts/bench-restore
 
 install: $(binary) ## DESTDIR, prefix, LINKS=1, PATHS=debian|fedora|arch|opensuse|common
 	install -Dm755 $(binary) $(DESTDIR)$(bindir)/rban

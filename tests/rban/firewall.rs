@@ -240,6 +240,32 @@ fn a_ruleset_that_does_not_stand_still_gets_every_ban_all_the_same() {
 }
 
 #[test]
+fn a_set_that_somebody_made_anew_between_two_bans_is_written_to_as_what_it_is_now() {
+    if !has(&["nft"]) {
+        return;
+    }
+    in_namespace(|| {
+        let lab = Lab::new(one_set("type ipv4_addr;"), true);
+        lab.ban("10.0.0.1");
+        for (kind, address) in [
+            ("type ipv4_addr; flags interval;", "10.0.0.5"),
+            ("type ipv4_addr;", "10.0.0.9"),
+        ] {
+            said(&format!(
+                "nft 'delete set inet lab four; add set inet lab four {{ {kind} }}'"
+            ));
+            lab.ban(address);
+            let shown = said("nft list set inet lab four");
+            assert!(
+                shown.contains(&format!("elements = {{ {address} }}")),
+                "{shown}"
+            );
+        }
+        lab.assert_quiet();
+    });
+}
+
+#[test]
 fn a_set_of_something_else_is_reported_and_left_alone() {
     if !has(&["nft"]) {
         return;

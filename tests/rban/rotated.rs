@@ -23,6 +23,14 @@ fn found(home: &Home, address: &str) -> usize {
     log(home).matches(&format!("Found {address} ")).count()
 }
 
+/// The first addresses failed three times, and each of that was seen once.
+fn each_line_once(home: &Home, addresses: usize) {
+    for last in 1..=addresses {
+        let address = format!("198.51.100.{last}");
+        assert_eq!(found(home, &address), 3, "{}", log(home));
+    }
+}
+
 fn pid(home: &Home) -> Pid {
     let (_, child) = home.running.as_ref().expect("it runs");
     Pid::from_raw(child.id().cast_signed())
@@ -64,14 +72,7 @@ fn what_was_rotated_away_while_the_daemon_was_down_is_read_before_the_new_log() 
     for address in ["198.51.100.2", "198.51.100.3", "198.51.100.4"] {
         home.wait_banned(address);
     }
-    for address in [
-        "198.51.100.1",
-        "198.51.100.2",
-        "198.51.100.3",
-        "198.51.100.4",
-    ] {
-        assert_eq!(found(&home, address), 3, "{}", log(&home));
-    }
+    each_line_once(&home, 4);
     let text = log(&home);
     let at = |words: &str| text.find(words).expect(words);
     assert!(at("Ban 198.51.100.2") < at("Found 198.51.100.3"), "{text}");
@@ -123,14 +124,7 @@ fn a_pattern_that_matches_rotated_logs_too_has_each_line_once() {
     home.wait_banned("198.51.100.3");
     home.failures("198.51.100.4", 3);
     home.wait_banned("198.51.100.4");
-    for address in [
-        "198.51.100.1",
-        "198.51.100.2",
-        "198.51.100.3",
-        "198.51.100.4",
-    ] {
-        assert_eq!(found(&home, address), 3, "{}", log(&home));
-    }
+    each_line_once(&home, 4);
     home.stop();
 }
 
