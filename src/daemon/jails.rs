@@ -407,6 +407,7 @@ impl Daemon {
                 for name in &reloaded {
                     daemon.begin_actions(name);
                 }
+                daemon.settle_down();
                 say(Level::Info, Logger::Server, "Reload finished.");
                 Outcome::Now(Ok("OK".into()))
             }),

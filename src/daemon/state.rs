@@ -22,6 +22,7 @@ use super::keeper::{Keeper, News};
 use super::lists::Lists;
 use super::logs::{Followed, Row};
 use super::metrics::Endpoint;
+use super::pages;
 use super::restore::{Left, Restored, Restoring};
 use super::shared::Surroundings;
 use super::signals::Asked;
@@ -51,6 +52,8 @@ const PUT_BY: usize = super::inbox::CHUNKS / 2;
 const LOOK_EVERY: Span = Span::from_secs(300);
 /// Log positions are written this often while lines come in, as fail2ban does.
 const POSITIONS_EVERY: Span = Span::from_secs(10);
+/// By then the threads that a start or a reload began have begun.
+const SETTLED: Span = Span::from_secs(1);
 
 /// What the daemon's thread is told.
 pub(super) enum Message {
@@ -108,6 +111,8 @@ pub(super) struct Daemon {
     purged: Time,
     looked: Time,
     pub(super) positions_written: Time,
+    /// When memory that only starting or reloading needed is given back.
+    settled: Option<Time>,
     /// The number the next jail is known by to the watcher.
     pub(super) next_subscriber: u32,
     /// Jails whose logs the database was asked about, and until when its answer is waited for.
@@ -180,6 +185,7 @@ impl Daemon {
             purged: clock::now(),
             looked: clock::now(),
             positions_written: clock::now(),
+            settled: None,
             next_subscriber: 0,
             unplaced: Vec::new(),
             recalling: None,
@@ -198,6 +204,7 @@ impl Daemon {
 
     /// Takes messages until it is told to stop.
     pub(super) fn run(&mut self, inbox: &Inbox<Message>) {
+        self.settle_down();
         while !self.stopping {
             self.step(inbox);
         }
@@ -269,7 +276,7 @@ impl Daemon {
             .map(|_| self.looked + LOOK_EVERY);
         let manager = self.notifier.wake().map(|wait| clock::now() + span(wait));
         let read = [self.restore_due(), self.places_due()];
-        [due, manager, positions, look]
+        [due, manager, positions, look, self.settled]
             .into_iter()
             .chain(read)
             .flatten()
@@ -513,6 +520,10 @@ impl Daemon {
     }
 
     fn keep_house(&mut self, now: Time) {
+        if self.settled.is_some_and(|settled| settled <= now) {
+            self.settled = None;
+            pages::let_go();
+        }
         if self.notifier.is_heard() {
             self.notifier.status(self.summary());
         }
@@ -531,6 +542,11 @@ impl Daemon {
                 action.worker.send(Job::Check);
             }
         }
+    }
+
+    /// Something big is over: soon what only it needed is given back.
+    pub(super) fn settle_down(&mut self) {
+        self.settled = Some(clock::now() + SETTLED);
     }
 
     /// Actions that hold bans in a firewall which tells nobody when it loses them.
