@@ -93,8 +93,7 @@ impl Detector {
                 None => (None, Guard::ALWAYS),
             },
         };
-        let seen = found.scan.and_then(|scan| scan.seen);
-        let seen = seen.map(|seen| &line.as_bytes()[..seen]);
+        let seen = found.seen.map(|seen| &line.as_bytes()[..seen]);
         self.remember(seen, &found.cut, time, guard);
         Some(Found {
             cut: found.cut,

@@ -55,6 +55,8 @@ pub(super) struct Match {
     pub(super) cut: Range<usize>,
     /// Read by hand; the groups are in the slots otherwise.
     pub(super) scan: Option<Scan>,
+    /// Bytes that were looked at, if a line that begins with the same ones has the same date.
+    pub(super) seen: Option<usize>,
 }
 
 /// A border of the last date: where, and the characters on both sides of it.
@@ -208,6 +210,7 @@ impl Order {
                 end: scan.end,
                 cut: scan.start..scan.end,
                 scan: Some(scan),
+                seen: scan.seen,
             });
         }
         self.try_part(at, line, 0, groups)
@@ -240,11 +243,16 @@ impl Order {
             return None;
         }
         let whole = slots.span();
+        let seen = match from {
+            0 if template.anchored => quick.seen(),
+            _ => None,
+        };
         Some(Match {
             start: whole.start,
             end: whole.end,
             cut: slots.get(1).unwrap_or(whole.end..whole.end),
             scan: None,
+            seen,
         })
     }
 

@@ -283,7 +283,8 @@ fn first_of(program: &Program, pc: usize, first: &[Bytes]) -> Bytes {
             | Place::Word
             | Place::NotWord
             | Place::AsciiWord
-            | Place::NotAsciiWord => Bytes::ALL,
+            | Place::NotAsciiWord
+            | Place::Around(_) => Bytes::ALL,
         }),
         Inst::Near { behind: true, .. } => next(),
         Inst::Near { class, negate, .. } => {

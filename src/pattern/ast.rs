@@ -1,5 +1,6 @@
 //! What a pattern says, its flags already applied: the tree between parser and compiler.
 
+use super::around::Around;
 use super::unicode;
 
 /// One piece of a pattern.
@@ -95,6 +96,8 @@ pub(super) enum At {
         negate: bool,
         ascii: bool,
     },
+    /// One that the characters on both sides tell. Only ever made of a look ahead.
+    Around(Around),
 }
 
 /// `\d`, `\s`, `\w` and their opposites.
@@ -177,6 +180,38 @@ impl Set {
         inside != self.negate
     }
 
+    /// Whether this is `\w`.
+    pub(super) fn is_word(&self) -> bool {
+        self.is_category(CategoryKind::Word, false)
+    }
+
+    /// Whether this is `\W`.
+    pub(super) fn is_no_word(&self) -> bool {
+        self.is_category(CategoryKind::Word, true)
+    }
+
+    fn is_category(&self, kind: CategoryKind, negated: bool) -> bool {
+        let [category] = self.categories[..] else {
+            return false;
+        };
+        self.ranges.is_empty()
+            && category.kind == kind
+            && !category.ascii
+            && (category.negate != self.negate) == negated
+    }
+
+    /// The characters, if they are at most so many and none is a letter.
+    pub(super) fn few_signs(&self, most: usize) -> Option<Vec<char>> {
+        let count: u32 = self.ranges.iter().map(|(low, high)| high - low + 1).sum();
+        let few = !self.negate
+            && self.categories.is_empty()
+            && self.fold == Fold::None
+            && count as usize <= most;
+        let signs = || characters_of(&self.ranges);
+        let plain = |c: char| c.is_ascii() && !c.is_ascii_alphabetic();
+        (few && signs().all(plain)).then(|| signs().collect())
+    }
+
     /// Whether this is `c` and nothing else.
     pub(super) fn is_only(&self, c: char) -> bool {
         let code = u32::from(c);
@@ -217,6 +252,10 @@ impl Set {
 
 fn characters(low: u32, high: u32) -> impl Iterator<Item = char> {
     (low..=high).filter_map(char::from_u32)
+}
+
+fn characters_of(ranges: &[(u32, u32)]) -> impl Iterator<Item = char> {
+    ranges.iter().flat_map(|&(low, high)| characters(low, high))
 }
 
 fn folded(ranges: &[(u32, u32)], fold: Fold) -> Vec<(u32, u32)> {

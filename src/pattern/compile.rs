@@ -428,6 +428,7 @@ fn place(at: At) -> Place {
         At::End => Place::End,
         At::LineEnd => Place::LineEnd,
         At::TextEnd => Place::TextEnd,
+        At::Around(around) => Place::Around(around),
         At::Word {
             negate: false,
             ascii: false,

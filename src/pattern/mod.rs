@@ -13,6 +13,7 @@
 //! and conditionals, and Unicode classes make tens of kilobytes of each.
 
 mod analyse;
+mod around;
 mod ast;
 mod automaton;
 mod compile;

@@ -4,11 +4,15 @@
 //! each then knows what follows. Where much work may be in vain for the want of a text near the
 //! end, the pattern asks first whether that text comes at all.
 
-use super::ast::Node;
+use super::around::Around;
+use super::ast::{At, Node};
 use super::literal::required;
 
 /// Nodes that copies may add to a pattern.
 const MOST_COPIED: usize = 600;
+
+/// Most signs a group may take for back-references to it to be spelt out.
+const MOST_SIGNS: usize = 4;
 
 /// A text shorter than this comes too often to be asked for.
 const SHORTEST_NEED: usize = 2;
@@ -18,9 +22,100 @@ pub(super) fn optimise(node: &Node) -> Node {
         Node::Concat(nodes) => nodes.clone(),
         other => vec![other.clone()],
     };
+    nodes.iter_mut().for_each(ask_neighbours);
+    let mut left = MOST_COPIED;
+    nodes.iter_mut().for_each(|node| spell_out(node, &mut left));
+    spell_out_in(&mut nodes, &mut left);
     decide(&mut nodes, &mut MOST_COPIED.clone());
     ask(&mut nodes, false);
     Node::Concat(nodes)
+}
+
+/// Looks ahead that the two neighbours of a place answer become questions for them.
+fn ask_neighbours(node: &mut Node) {
+    if let Node::Look {
+        behind: None,
+        negate,
+        node: asked,
+    } = node
+        && matches!(**asked, Node::Alternate(_))
+        && let Some(around) = Around::look(asked, *negate)
+    {
+        *node = Node::At(At::Around(around));
+        return;
+    }
+    node.children_mut().for_each(ask_neighbours);
+}
+
+/// Back-references to one of a few signs become alternatives: `([-/])a\1b` is `(-)a-b|(/)a/b`.
+fn spell_out(node: &mut Node, left: &mut usize) {
+    if !matches!(node, Node::Look { .. }) {
+        node.children_mut().for_each(|node| spell_out(node, left));
+    }
+    if let Node::Concat(nodes) = node {
+        spell_out_in(nodes, left);
+    }
+}
+
+fn spell_out_in(nodes: &mut Vec<Node>, left: &mut usize) {
+    for index in 0..nodes.len() {
+        let rest = &nodes[index + 1..];
+        let Some((group, signs)) = few_signs(&nodes[index]) else {
+            continue;
+        };
+        let again = rest.iter().any(|node| refers(node, group))
+            && !rest.iter().any(|node| mentions(node, group));
+        let copied = rest.iter().map(size).sum::<usize>() * (signs.len() - 1);
+        if copied > *left || !again {
+            continue;
+        }
+        *left -= copied;
+        let ways = signs.into_iter().map(|sign| {
+            let captured = Node::Group {
+                index: group,
+                node: Box::new(Node::Literal(sign)),
+            };
+            let rest = rest.iter().map(|node| spelt(node, group, sign));
+            let mut way: Vec<Node> = std::iter::once(captured).chain(rest).collect();
+            spell_out_in(&mut way, left);
+            Node::Concat(way)
+        });
+        let ways = Node::Alternate(ways.collect());
+        nodes.truncate(index);
+        nodes.push(ways);
+        return;
+    }
+}
+
+/// The group that a node is, and the few signs of which it takes one.
+fn few_signs(node: &Node) -> Option<(usize, Vec<char>)> {
+    match node {
+        Node::Group { index, node } => match &**node {
+            Node::Set(set) => Some((*index, set.few_signs(MOST_SIGNS)?)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether a back-reference in the node is to the group.
+fn refers(node: &Node, asked: usize) -> bool {
+    matches!(node, Node::BackRef { group, .. } if *group == asked)
+        || node.children().any(|child| refers(child, asked))
+}
+
+/// The node with what the group has captured in place of back-references to it.
+fn spelt(node: &Node, asked: usize, sign: char) -> Node {
+    match node {
+        Node::BackRef { group, .. } if *group == asked => Node::Literal(sign),
+        node => {
+            let mut node = node.clone();
+            for child in node.children_mut() {
+                *child = spelt(child, asked, sign);
+            }
+            node
+        }
+    }
 }
 
 /// Where alternatives tell whether a group matches that a conditional asks for further on, the

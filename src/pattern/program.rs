@@ -1,5 +1,6 @@
 //! A compiled pattern: instructions over bytes, and the tables they look into.
 
+use super::around::Around;
 use super::ast::{Fold, Set};
 
 /// A place in the program.
@@ -178,6 +179,7 @@ pub(super) enum Place {
     NotWord,
     AsciiWord,
     NotAsciiWord,
+    Around(Around),
 }
 
 #[derive(Clone, Copy, Debug)]

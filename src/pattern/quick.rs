@@ -22,6 +22,15 @@ enum State {
 }
 
 impl Quick {
+    /// Whether the last search found out all it says from these first bytes of its text: any other
+    /// that begins so has the same match.
+    pub fn seen(&self) -> Option<usize> {
+        match &self.0 {
+            State::Known(automaton) => automaton.seen(),
+            State::New | State::Hard => None,
+        }
+    }
+
     /// Finds the leftmost match anywhere in `text`.
     pub fn search(&mut self, regex: &Regex, text: &str, slots: &mut Slots) -> bool {
         let program = regex.program();

@@ -125,6 +125,8 @@ pub(super) struct Automaton {
     unanswered: u32,
     /// The actions the last search came by, and where.
     trail: Vec<(u32, u32)>,
+    /// Bytes the last search looked at; `None` if the text's end is what it saw, or it does not know.
+    seen: Option<usize>,
 }
 
 impl Automaton {
@@ -149,6 +151,7 @@ impl Automaton {
             bytes: 0,
             unanswered: 0,
             trail: Vec::new(),
+            seen: None,
         };
         automaton.begin();
         automaton
@@ -179,6 +182,7 @@ impl Automaton {
         slots: &mut Slots,
         program: impl Fn(u32) -> &'a Program + Copy,
     ) -> Answer {
+        self.seen = None;
         if text.len() >= UNSET as usize {
             return Answer::Unknown;
         }
@@ -194,6 +198,7 @@ impl Automaton {
             }
         };
         slots.steps += journey.steps();
+        self.seen = journey.seen(text.as_bytes());
         self.trail = journey.trail;
         if answer == Answer::Unknown {
             self.unanswered += 1;
@@ -202,6 +207,12 @@ impl Automaton {
             }
         }
         answer
+    }
+
+    /// After how many bytes the last search knew its answer; `None` if it had to see the text's end,
+    /// or does not know the answer.
+    pub(super) const fn seen(&self) -> Option<usize> {
+        self.seen
     }
 
     /// Leaves the groups of the match just found in the slots.

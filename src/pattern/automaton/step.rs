@@ -7,6 +7,7 @@
 
 use super::alphabet::{Alphabet, NOTHING};
 use super::{Chain, MATCH, Op, WIDTH};
+use crate::pattern::around::{Before, Behind};
 use crate::pattern::program::{ClassId, ENDLESS, Inst, Loop, LoopKind, Place, Program, Start};
 
 /// Most ways of a state; beyond, the backtracker is asked.
@@ -467,6 +468,20 @@ impl Walk {
             Place::Word | Place::AsciiWord => edge,
             // Python finds no place at all in an empty text.
             Place::NotWord | Place::NotAsciiWord => !(edge || self.begin && self.byte.is_none()),
+            Place::Around(around) => {
+                let before = match self.behind {
+                    _ if self.begin => Before::Nothing,
+                    before if is_word(before) => Before::Word,
+                    _ => Before::Other,
+                };
+                let behind = match self.byte {
+                    None => Behind::End,
+                    Some(_) if self.last => Behind::LastNewline,
+                    byte if is_word(byte) => Behind::Word,
+                    Some(_) => Behind::Other,
+                };
+                around.holds(before, behind)
+            }
         }
     }
 }
@@ -631,7 +646,8 @@ fn looks_behind(program: &Program, pc: u32) -> bool {
                 | Place::Word
                 | Place::NotWord
                 | Place::AsciiWord
-                | Place::NotAsciiWord,
+                | Place::NotAsciiWord
+                | Place::Around(_),
             ) => return true,
             Inst::Split { first, second, .. } => todo.extend([first, second]),
             Inst::Jump(target) => todo.push(target),

@@ -7,6 +7,8 @@ use super::{ACTION, ASK, Answer, Automaton, DEAD, Entry, SKIP, UNKNOWN};
 pub(super) struct Journey {
     pub(super) row: usize,
     at: usize,
+    /// Bytes looked at by when it was over; 0 while it is not.
+    seen: usize,
     matched: Option<u16>,
     /// The actions it came by, and where.
     pub(super) trail: Vec<(u32, u32)>,
@@ -30,6 +32,7 @@ impl Journey {
         Self {
             row: 0,
             at: 0,
+            seen: 0,
             matched: None,
             trail,
         }
@@ -39,6 +42,12 @@ impl Journey {
     fn end(&self) -> Halt {
         let found = self.matched.map(usize::from);
         Halt::Answer(found.map_or(Answer::Nothing, Answer::Match))
+    }
+
+    /// Bytes looked at, if the last newline and the text's end are behind them.
+    pub(super) fn seen(&self, text: &[u8]) -> Option<usize> {
+        let end = text.len() - usize::from(text.ends_with(b"\n"));
+        (self.seen > 0 && self.seen <= end).then_some(self.seen)
     }
 
     /// Bytes seen and actions come by.
@@ -78,6 +87,7 @@ impl Automaton {
             }
             if entry >= ASK {
                 (journey.row, journey.at) = (row, at);
+                journey.seen = if entry == DEAD { at + 1 } else { 0 };
                 return match entry {
                     UNKNOWN => Halt::Unknown(symbol),
                     DEAD => journey.end(),
@@ -94,13 +104,13 @@ impl Automaton {
             if start < end {
                 let literal = &self.literals[start as usize..end as usize];
                 if !begins(&text[at..], literal) {
-                    journey.at = at;
+                    (journey.at, journey.seen) = (at, at + literal.len());
                     return journey.end();
                 }
                 at += literal.len();
             }
             if action.next == DEAD {
-                journey.at = at;
+                (journey.at, journey.seen) = (at, at);
                 return journey.end();
             }
             row = action.next as usize;

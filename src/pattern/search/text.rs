@@ -1,6 +1,7 @@
 //! Looking at the text: characters, places, and what groups captured.
 
 use super::Machine;
+use crate::pattern::around::{Before, Behind};
 use crate::pattern::ast::Fold;
 use crate::pattern::program::{ClassId, Place, Wide};
 use crate::pattern::slots::UNSET;
@@ -99,6 +100,28 @@ impl Machine<'_> {
             // Python finds no place at all in an empty text, not even one within no word.
             Place::NotWord => length > 0 && !self.is_word_edge(at, unicode::is_word),
             Place::NotAsciiWord => length > 0 && !self.is_word_edge(at, is_ascii_word),
+            Place::Around(around) => around.holds(self.before(at), self.behind(at)),
+        }
+    }
+
+    fn before(&self, at: usize) -> Before {
+        match at {
+            0 => Before::Nothing,
+            _ => match decode(&self.text[self.previous(at)..]) {
+                Some(c) if unicode::is_word(c) => Before::Word,
+                _ => Before::Other,
+            },
+        }
+    }
+
+    fn behind(&self, at: usize) -> Behind {
+        match &self.text[at..] {
+            [] => Behind::End,
+            b"\n" => Behind::LastNewline,
+            rest => match decode(rest) {
+                Some(c) if unicode::is_word(c) => Behind::Word,
+                _ => Behind::Other,
+            },
         }
     }
 

@@ -117,7 +117,7 @@ impl Generator {
     fn atom(&mut self, depth: usize) -> String {
         let kinds = match (depth, self.plain) {
             (0..3, true) => 15,
-            (0..3, false) => 26,
+            (0..3, false) => 28,
             _ => 11,
         };
         match self.below(kinds) {
@@ -141,6 +141,17 @@ impl Generator {
             20 => self.reference(),
             21 => format!("(?>{})", self.alternatives(depth + 1)),
             24 => self.named_reference(),
+            26 => self
+                .pick(&[
+                    r"(?=\b|\W|$)",
+                    r"(?=^|\b|\W)",
+                    r"(?!\b|\W)",
+                    r"(?=\B|\Z)",
+                    r"(?!^|\w)",
+                    r"(?=a|\b)",
+                ])
+                .into(),
+            27 => self.sign_again(depth),
             25 => self
                 .pick(&[
                     r"\N{NOPE}",
@@ -203,6 +214,15 @@ impl Generator {
                 .pick(&["(?#note)", " ", "#", "{", "{,", "{}", "]", r"\{", "(?:)"])
                 .into(),
         }
+    }
+
+    /// One of a few signs, and the same again further on.
+    fn sign_again(&mut self, depth: usize) -> String {
+        self.groups += 1;
+        let index = self.groups;
+        let between = self.alternatives(depth + 1);
+        let signs = self.pick(&["[- ]", "[_12]", "[-a]", "-"]);
+        format!(r"({signs})(?:{between})(?:\{index})?")
     }
 
     fn literal(&mut self) -> String {
