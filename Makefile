@@ -64,6 +64,7 @@ bench: $(binary) ## lines per second; and bans, side by side with fail2ban; root
 	$(CARGO) bench --locked
 	scripts/bench-bans
 	scripts/bench-restore
+	scripts/bench-logs
 
 install: $(binary) ## DESTDIR, prefix, LINKS=1, PATHS=debian|fedora|arch|opensuse|common
 	install -Dm755 $(binary) $(DESTDIR)$(bindir)/rban
