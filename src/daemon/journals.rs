@@ -297,6 +297,7 @@ impl Daemon {
                 path: PATH.to_owned(),
                 hash: cursor.to_string(),
                 position: store::Position::Time(cursor.time()),
+                mark: None,
             });
         }
     }
@@ -304,11 +305,11 @@ impl Daemon {
 
 /// Where a jail was in the journal: a cursor of ours, or fail2ban's time.
 fn journal_start(rows: &[Row]) -> Start {
-    let row = rows.iter().find(|(path, ..)| path == PATH);
-    row.map_or_else(Start::default, |(_, text, position)| Start {
+    let row = rows.iter().find(|row| row.path == PATH);
+    row.map_or_else(Start::default, |row| Start {
         not_before: Time::default(),
-        cursor: Cursor::parse(text),
-        after: Some(position.time()),
+        cursor: Cursor::parse(&row.hash),
+        after: Some(row.position.time()),
     })
 }
 

@@ -11,7 +11,7 @@ use crate::date::{Detector, Zone};
 use crate::engine::Feed;
 use crate::model::{JailSettings, Level, Logger, Span, Time};
 use crate::source::{
-    Audience, Date, Encoding, LogId, Position, Rotation, Sink, SourceEvent, Subscriber,
+    Audience, Date, Encoding, LineHash, LogId, Position, Rotation, Sink, SourceEvent, Subscriber,
     Subscription, Watcher,
 };
 use crate::store::{self, Problem, StoreError};
@@ -19,8 +19,8 @@ use crate::store::{self, Problem, StoreError};
 /// How long a jail that starts waits for what the database knows of its logs.
 const PLACES: Span = Span::from_secs(10);
 
-/// Where the database knows a log was left: path, hash, position.
-pub(super) type Row = (String, String, store::Position);
+/// Where the database knows a log was left.
+pub(super) type Row = store::LogPlace;
 
 /// A log that is read.
 #[derive(Debug)]
@@ -51,10 +51,12 @@ struct Reader {
 
 /// Where log files were left, by path.
 fn positions(rows: Vec<Row>) -> Vec<(PathBuf, Position)> {
-    let position = |(path, hash, position): Row| match position {
+    let position = |row: Row| match row.position {
         store::Position::Offset(offset) => {
-            let hash = crate::source::LineHash::parse(&hash);
-            Some((PathBuf::from(path), Position { offset, hash }))
+            let hash = LineHash::parse(&row.hash);
+            let mark = row.mark.as_deref().and_then(LineHash::parse);
+            let position = Position { offset, hash, mark };
+            Some((PathBuf::from(row.path), position))
         }
         store::Position::Time(_) => None,
     };
@@ -547,12 +549,13 @@ impl Daemon {
         {
             followed.unwritten = false;
             for reader in &followed.readers {
-                let Position { offset, hash } = reader.position;
+                let Position { offset, hash, mark } = reader.position;
                 self.keeper.write(store::Write::Position {
                     jail: Arc::clone(&reader.jail),
                     path: followed.path.display().to_string(),
                     hash: hash.map(|hash| hash.to_string()).unwrap_or_default(),
                     position: store::Position::Offset(offset),
+                    mark: mark.map(|mark| mark.to_string()),
                 });
             }
         }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// A SHA-1 of a file's first line with its newline; fail2ban's name for a file that survives a
-/// rename.
+/// A SHA-1 of some of a file's bytes: of its first line with the newline, which is fail2ban's name
+/// for a file that survives a rename; or of those before a place in it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LineHash([u8; 20]);
 
@@ -45,6 +45,9 @@ pub struct Position {
     pub offset: u64,
     /// `None` while the file has no whole line (fail2ban writes an empty hash).
     pub hash: Option<LineHash>,
+    /// A SHA-1 of what stands right before, where that is known: files that begin alike, as those
+    /// with a header do, are told apart by it.
+    pub mark: Option<LineHash>,
 }
 
 /// Whole lines, in the order of the file.

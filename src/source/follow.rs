@@ -157,8 +157,7 @@ impl<F: Content> Follower<F> {
             return false;
         };
         let stored = tools.wishes.stored(log, member);
-        let hash = stored.and_then(|stored| stored.hash);
-        hash.is_some() && hash == open.position().hash
+        stored.is_some_and(|stored| open.reader().is_at(stored))
     }
 
     /// Ends the memberships that came through a subscription; the logs nobody wants any more are
@@ -403,9 +402,10 @@ impl<F: Content> Follower<F> {
             if open.is_seated(subscriber) {
                 continue;
             }
-            let known = self.former.take(key.identity, subscriber, open.position());
-            let from = match known {
-                Some(known) => known,
+            // The number of an inode is no proof: it may be another file by now.
+            let known = self.former.take(key.identity, subscriber);
+            let from = match known.filter(|known| open.reader().is_at(*known)) {
+                Some(known) => known.offset,
                 None if newcomer.asks => {
                     tools
                         .wishes
@@ -435,7 +435,7 @@ impl<F: Content> Follower<F> {
                 Reader::open(again, encoding, tools.scratch).ok()
             });
         }
-        let hash = open.position().hash;
+        let now = open.position();
         opening.sort_by_key(|seat| seat.from);
         for group in opening.chunk_by(|one, other| one.from == other.from) {
             tools.told.push(SourceEvent::Opened {
@@ -443,7 +443,8 @@ impl<F: Content> Follower<F> {
                 path: Arc::clone(&log.path),
                 position: Position {
                     offset: group[0].from,
-                    hash,
+                    mark: now.mark.filter(|_| now.offset == group[0].from),
+                    ..now
                 },
                 to: group.iter().map(|seat| seat.subscriber).collect(),
             });

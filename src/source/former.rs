@@ -18,28 +18,21 @@ pub(super) struct Former {
 
 impl Former {
     pub(super) fn remember(&mut self, file: Identity, subscriber: Subscriber, place: Position) {
-        self.take(file, subscriber, place);
+        self.take(file, subscriber);
         if self.places.len() == KEPT {
             self.places.pop_front();
         }
         self.places.push_back((file, subscriber, place));
     }
 
-    /// How far a subscriber has read a file that now begins as `found` says. The number of an
-    /// inode is no proof: it may be another file by now.
-    pub(super) fn take(
-        &mut self,
-        file: Identity,
-        subscriber: Subscriber,
-        found: Position,
-    ) -> Option<u64> {
+    /// How far a subscriber has read a file.
+    pub(super) fn take(&mut self, file: Identity, subscriber: Subscriber) -> Option<Position> {
         let is_it = |(known, who, _): &(Identity, Subscriber, Position)| {
             *known == file && *who == subscriber
         };
         let at = self.places.iter().position(is_it)?;
         let (_, _, place) = self.places.remove(at)?;
-        let same = place.hash.is_some() && place.hash == found.hash;
-        same.then_some(place.offset)
+        Some(place)
     }
 }
 
@@ -55,25 +48,20 @@ mod tests {
         let place = |offset, digit: &str| Position {
             offset,
             hash: LineHash::parse(&digit.repeat(40)),
+            mark: None,
         };
         let (one, two) = (Subscriber(1), Subscriber(2));
         former.remember(file(7), one, place(100, "a"));
         former.remember(file(7), one, place(200, "a"));
-        assert_eq!(former.take(file(7), two, place(0, "a")), None);
-        assert_eq!(former.take(file(8), one, place(0, "a")), None);
-        assert_eq!(former.take(file(7), one, place(0, "a")), Some(200));
-        former.remember(file(7), one, place(300, "a"));
-        assert_eq!(former.take(file(7), one, place(0, "b")), None);
-        assert_eq!(
-            former.take(file(7), one, place(0, "a")),
-            None,
-            "another file by now"
-        );
+        assert_eq!(former.take(file(7), two), None);
+        assert_eq!(former.take(file(8), one), None);
+        assert_eq!(former.take(file(7), one), Some(place(200, "a")));
+        assert_eq!(former.take(file(7), one), None, "once");
         former.remember(file(7), one, place(300, "a"));
         for inode in 0..2 * KEPT as u64 {
             former.remember(file(100 + inode), one, place(1, "c"));
         }
         assert_eq!(former.places.len(), KEPT);
-        assert_eq!(former.take(file(7), one, place(0, "a")), None);
+        assert_eq!(former.take(file(7), one), None);
     }
 }

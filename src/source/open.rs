@@ -150,8 +150,10 @@ impl<F: Content> Open<F> {
             .position(|behind| behind.subscriber == subscriber)
         {
             Some(at) => self.behind.remove(at).reader.position(),
+            None if seat.from <= self.position().offset => self.position(),
             None => Position {
-                offset: seat.from.max(self.position().offset),
+                offset: seat.from,
+                mark: None,
                 ..self.position()
             },
         };

@@ -59,6 +59,10 @@ pub(super) enum Read {
 /// included, so that two files hardly share them.
 const HEAD: usize = 256;
 
+/// Bytes before a place that are compared: what begins with a header as long as that is known by
+/// these.
+const TAIL: usize = 256;
+
 #[derive(Debug)]
 pub(super) struct Reader<F> {
     file: F,
@@ -70,6 +74,9 @@ pub(super) struct Reader<F> {
     hash: Option<LineHash>,
     /// Where the line that comes next begins.
     start: u64,
+    /// The bytes before it, as many as [`TAIL`] or there are; none until the first read there.
+    tail: Vec<u8>,
+    mark: Option<LineHash>,
     /// What has been read of it, up to [`LINE_MAX`].
     partial: Vec<u8>,
     /// What was thrown away behind `partial`.
@@ -88,6 +95,8 @@ impl<F: Content> Reader<F> {
             head: Vec::new(),
             hash: None,
             start: 0,
+            tail: Vec::new(),
+            mark: None,
             partial: Vec::new(),
             skipped: 0,
             limit: u64::MAX,
@@ -109,12 +118,31 @@ impl<F: Content> Reader<F> {
         Position {
             offset: self.start,
             hash: self.hash,
+            mark: self.mark,
         }
+    }
+
+    /// Whether this is what was read up to `place` before, by the first line and by what stands
+    /// before the place, which must be the end of a line.
+    pub(super) fn is_at(&self, place: Position) -> bool {
+        if place.hash.is_none() || place.hash != self.hash {
+            return false;
+        }
+        let mut window = [0; TAIL];
+        let window = &mut window[..before(place.offset)];
+        let Ok(true) = self.fill(window, place.offset - window.len() as u64) else {
+            return false;
+        };
+        window.is_empty()
+            || self.encoding.last_line_end(window) == Some(window.len())
+                && place.mark.is_none_or(|mark| mark == mark_of(window))
     }
 
     /// Goes on at the start of a line.
     pub(super) fn seek(&mut self, offset: u64) {
         self.start = offset;
+        self.tail.clear();
+        self.mark = None;
         self.partial = Vec::new();
         self.skipped = 0;
     }
@@ -126,6 +154,7 @@ impl<F: Content> Reader<F> {
 
     /// Reads once, at most `scratch` bytes.
     pub(super) fn read(&mut self, scratch: &mut [u8]) -> io::Result<Read> {
+        self.know_tail()?;
         let at = self.end();
         let room = self.limit.saturating_sub(at).min(scratch.len() as u64);
         let buffer = &mut scratch[..room as usize];
@@ -176,12 +205,52 @@ impl<F: Content> Reader<F> {
         self.start + self.partial.len() as u64 + self.skipped
     }
 
+    /// Looks at what stands before the place to go on at, if that is not known.
+    fn know_tail(&mut self) -> io::Result<()> {
+        let wanted = before(self.start);
+        if self.tail.len() < wanted {
+            let mut window = [0; TAIL];
+            let window = &mut window[..wanted];
+            // Else the file has shrunk, and reading on will find that out.
+            if self.fill(window, self.start - wanted as u64)? {
+                self.tail = window.to_vec();
+            }
+        }
+        if self.mark.is_none() && self.tail.len() == wanted && wanted > 0 {
+            self.mark = Some(mark_of(&self.tail));
+        }
+        Ok(())
+    }
+
+    /// Keeps the end of what lies before the place to go on at.
+    fn remember_tail(&mut self, lines: &[u8]) {
+        let new = &lines[lines.len().saturating_sub(TAIL)..];
+        let kept = TAIL - new.len();
+        let old = self.tail.len().saturating_sub(kept);
+        self.tail.drain(..old);
+        self.tail.extend_from_slice(new);
+        self.mark = None;
+    }
+
+    /// Reads as much as the buffer holds; `false` where the file ends before.
+    fn fill(&self, buffer: &mut [u8], at: u64) -> io::Result<bool> {
+        let mut done = 0;
+        while done < buffer.len() {
+            match self.file.read_at(&mut buffer[done..], at + done as u64)? {
+                0 => return Ok(false),
+                count => done += count,
+            }
+        }
+        Ok(true)
+    }
+
     /// Whether the file is still the one of which bytes up to `end` were read.
     fn change(&self, end: u64) -> io::Result<Option<Rotation>> {
         if self.file.stat()?.size < end {
             return Ok(Some(Rotation::Truncated));
         }
-        let same = self.is_there(&self.head, 0)?;
+        let before = self.start.saturating_sub(self.tail.len() as u64);
+        let same = self.is_there(&self.head, 0)? && self.is_there(&self.tail, before)?;
         Ok((!same).then_some(Rotation::Rewritten))
     }
 
@@ -238,9 +307,18 @@ impl<F: Content> Reader<F> {
             self.hash = end.map(|end| line_hash(Sha1::new().chain_update(&raw[..=end])));
         }
         let (text, invalid) = self.encoding.decode(raw, at_start);
+        if cut {
+            // What was thrown away of the line is read again.
+            self.tail.clear();
+            self.mark = None;
+        } else {
+            self.remember_tail(raw);
+        }
         self.start = at + last as u64;
         self.skipped = 0;
         self.keep(rest);
+        // Without it the place is known less well.
+        let _ = self.know_tail();
         Some(Chunk::new(text, self.position(), invalid, cut))
     }
 
@@ -287,6 +365,15 @@ impl<F: Content> Reader<F> {
         }
         Ok(None)
     }
+}
+
+/// How many of the bytes before a place are looked at.
+fn before(offset: u64) -> usize {
+    offset.min(TAIL as u64) as usize
+}
+
+fn mark_of(window: &[u8]) -> LineHash {
+    line_hash(Sha1::new().chain_update(window))
 }
 
 /// The hash of a line given with its newline.

@@ -207,9 +207,7 @@ impl Wish {
             .position(|(path, _)| **path == *log.path);
         let stored = stored.map(|at| wanted.stored.swap_remove(at).1);
         let size = reader.stat().map_or(0, |stat| stat.size);
-        let is_it = |stored: &Position| {
-            stored.hash.is_some() && stored.hash == reader.position().hash && stored.offset <= size
-        };
+        let is_it = |stored: &Position| reader.is_at(*stored);
         // Rotated to this name meanwhile, and read under the other.
         let others = wanted.stored.iter();
         let renamed = others

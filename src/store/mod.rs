@@ -18,7 +18,7 @@ use rusqlite::Connection;
 use crate::model::Record;
 
 pub use error::{Problem, StoreError};
-pub use read::{Merged, PastBan, Piece, Position, Wanted};
+pub use read::{LogPlace, Merged, PastBan, Piece, Position, Wanted};
 pub use write::Write;
 
 /// `dbfile`.

@@ -6,6 +6,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::Store;
 use super::data;
 use super::error::StoreError;
+use super::schema;
 use crate::model::{Ban, BanTime, FailId, Time};
 
 /// fail2ban's number for a bantime nobody wrote down (before version 3).
@@ -18,6 +19,17 @@ pub enum Position {
     Offset(u64),
     /// The time of a journal's entry.
     Time(Time),
+}
+
+/// A log that was read, and how far.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogPlace {
+    pub path: String,
+    /// SHA-1 of its first line then, as hex; a journal's cursor.
+    pub hash: String,
+    pub position: Position,
+    /// SHA-1 of what stood before the position, where we wrote it.
+    pub mark: Option<String>,
 }
 
 impl Position {
@@ -155,7 +167,7 @@ impl Store {
     }
 
     /// How far each log of a jail was read: its path, the hash of its first line then, the position.
-    pub fn positions(&self, jail: &str) -> Result<Vec<(String, String, Position)>, StoreError> {
+    pub fn positions(&self, jail: &str) -> Result<Vec<LogPlace>, StoreError> {
         self.check_open()?;
         let Some(connection) = &self.connection else {
             return Ok(Vec::new());
@@ -171,10 +183,39 @@ impl Store {
         for path in paths {
             let path = path.map_err(fail)?;
             if let Some((hash, position)) = self.position(jail, &path)? {
-                positions.push((path, hash, position));
+                let mark = self.mark(jail, &path)?;
+                positions.push(LogPlace {
+                    path,
+                    hash,
+                    position,
+                    mark,
+                });
             }
         }
         Ok(positions)
+    }
+
+    /// What stood before a log's position when it was written, as [`Write::Position`] had it.
+    ///
+    /// [`Write::Position`]: super::Write::Position
+    pub fn mark(&self, jail: &str, path: &str) -> Result<Option<String>, StoreError> {
+        let Some(connection) = &self.connection else {
+            return Ok(None);
+        };
+        let read = || -> rusqlite::Result<Option<String>> {
+            if !schema::exists(connection, "rbanMarks")? {
+                return Ok(None);
+            }
+            connection
+                .query_row(
+                    "SELECT mark FROM rbanMarks JOIN logs USING(jail, path, lastfilepos) \
+                     WHERE jail = ? AND path = ?",
+                    [jail, path],
+                    |row| row.get(0),
+                )
+                .optional()
+        };
+        read().map_err(|error| self.fail(&error))
     }
 
     /// How far a log was read: the hash of its first line then, and the position.

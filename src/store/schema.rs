@@ -44,6 +44,12 @@ const TABLES: &[(&str, &str)] = &[
     ),
 ];
 
+/// What stands before the positions in `logs`: fail2ban knows nothing of it, and where it moves a
+/// position, the mark is none of that.
+pub(super) const MARKS: &str = "CREATE TABLE IF NOT EXISTS rbanMarks(jail TEXT NOT NULL, \
+     path TEXT NOT NULL, lastfilepos INTEGER NOT NULL, mark TEXT NOT NULL, \
+     FOREIGN KEY(jail) REFERENCES jails(name) ON DELETE CASCADE, PRIMARY KEY(jail, path));";
+
 /// Tables and their columns, as a damaged database is copied: jails first, for the others refer to
 /// them.
 pub(super) const COLUMNS: &[(&str, &str)] = &[
@@ -115,7 +121,7 @@ fn rebuild(transaction: &Transaction<'_>, table: &str, rows: &str) -> rusqlite::
     ))
 }
 
-fn exists(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
+pub(super) fn exists(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
     connection
         .prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?")?
         .exists([table])

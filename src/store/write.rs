@@ -8,6 +8,7 @@ use super::Store;
 use super::data;
 use super::error::StoreError;
 use super::read::{PastBan, Position};
+use super::schema;
 use crate::model::{Ban, FailId, Span, Time};
 
 /// One thing to remember.
@@ -49,6 +50,8 @@ pub enum Write {
         /// SHA-1 of the first line, as hex; for a journal the time as text.
         hash: String,
         position: Position,
+        /// SHA-1 of what stands before the position, as hex; ours alone.
+        mark: Option<String>,
     },
     /// Bans older than `age` are forgotten, as are jails without any that are off.
     Purge {
@@ -114,9 +117,13 @@ impl Store {
                     path,
                     hash,
                     position,
+                    mark,
                 } => {
                     bans.know(jail)?;
                     set_position(connection, jail, (path, hash), *position)?;
+                    if let Some(mark) = mark {
+                        set_mark(connection, (jail, path), *position, mark)?;
+                    }
                 }
                 Write::Purge { now, age } => purge(connection, *now, *age)?,
             }
@@ -159,6 +166,21 @@ fn set_position(
     connection.execute(
         "INSERT OR REPLACE INTO logs(jail, path, firstlinemd5, lastfilepos) VALUES(?, ?, ?, ?)",
         params![jail, path, hash, position],
+    )?;
+    Ok(())
+}
+
+/// A table of our own beside fail2ban's, made when it is needed.
+fn set_mark(
+    connection: &Connection,
+    (jail, path): (&str, &str),
+    position: Position,
+    mark: &str,
+) -> rusqlite::Result<()> {
+    connection.execute(schema::MARKS, [])?;
+    connection.execute(
+        "INSERT OR REPLACE INTO rbanMarks(jail, path, lastfilepos, mark) VALUES(?, ?, ?, ?)",
+        params![jail, path, position, mark],
     )?;
     Ok(())
 }

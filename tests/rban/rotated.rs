@@ -210,3 +210,94 @@ fn a_pattern_that_matches_too_much_takes_nothing_from_others_and_reads_what_is_w
     home.wait_banned("198.51.100.2");
     home.stop();
 }
+
+/// A header longer than what is compared of a log's beginning.
+fn with_header(home: &Home) {
+    append(
+        &home.path("door.log"),
+        &format!("# {}\n", "fields ".repeat(50)),
+    );
+}
+
+/// A home whose log, truncated and written again behind the same header, is longer than it was.
+fn written_again(home: &Home) {
+    File::create(home.path("door.log")).expect("truncated");
+    with_header(home);
+    home.failures("198.51.100.2", 3);
+    append(&home.path("door.log"), &"something else\n".repeat(100));
+    home.failures("198.51.100.3", 3);
+}
+
+fn with_a_header_read(backend: &str) -> Home {
+    let mut home = Home::new("", backend);
+    with_header(&home);
+    home.start(Program::Rban);
+    home.failures("198.51.100.1", 3);
+    home.wait_banned("198.51.100.1");
+    home
+}
+
+#[test]
+fn a_log_with_a_header_written_again_past_where_we_were_is_read_from_its_start() {
+    for backend in ["backend = auto", "backend = polling"] {
+        let mut home = with_a_header_read(backend);
+        // All at once, as seen from the daemon: it is stopped meanwhile.
+        kill(pid(&home), Signal::SIGSTOP).expect("stopped");
+        written_again(&home);
+        kill(pid(&home), Signal::SIGCONT).expect("goes on");
+        home.wait_banned("198.51.100.2");
+        home.wait_banned("198.51.100.3");
+        each_line_once(&home, 3);
+        assert!(log(&home).contains("it was written anew"), "{}", log(&home));
+        home.stop();
+    }
+}
+
+#[test]
+fn a_log_with_a_header_written_again_while_the_daemon_was_down_is_read_from_its_start() {
+    let mut home = with_a_header_read("backend = auto");
+    home.stop();
+    written_again(&home);
+    home.start(Program::Rban);
+    home.wait_banned("198.51.100.2");
+    home.wait_banned("198.51.100.3");
+    each_line_once(&home, 3);
+    home.stop();
+    // And one that was not is read on where it was left.
+    home.failures("198.51.100.4", 3);
+    home.start(Program::Rban);
+    home.wait_banned("198.51.100.4");
+    each_line_once(&home, 4);
+    home.stop();
+}
+
+#[test]
+fn a_copied_and_truncated_log_with_a_header_is_read_on_in_its_copy() {
+    let mut home = with_a_header_read("backend = auto");
+    home.stop();
+    home.failures("198.51.100.4", 3);
+    fs::copy(home.path("door.log"), home.path("door.log.1")).expect("copied");
+    written_again(&home);
+    home.start(Program::Rban);
+    for address in ["198.51.100.4", "198.51.100.2", "198.51.100.3"] {
+        home.wait_banned(address);
+    }
+    each_line_once(&home, 4);
+    home.stop();
+}
+
+#[test]
+fn a_place_within_a_line_is_none() {
+    let mut home = with_a_header_read("backend = auto");
+    home.stop();
+    // As one who does not know it may leave it there.
+    let database = rusqlite::Connection::open(home.path("db")).expect("a database");
+    let sql = "UPDATE logs SET lastfilepos = lastfilepos + 5";
+    database.execute(sql, []).expect("moved");
+    drop(database);
+    home.failures("198.51.100.2", 3);
+    home.start(Program::Rban);
+    home.wait_banned("198.51.100.2");
+    assert_eq!(found(&home, "198.51.100.2"), 3);
+    home.stop();
+}

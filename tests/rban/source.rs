@@ -297,6 +297,7 @@ fn an_earlier_process_position_is_kept_if_the_file_is_the_same() {
             Position {
                 offset: length,
                 hash: Some(hash),
+                mark: None,
             },
             false,
             length,
@@ -305,6 +306,7 @@ fn an_earlier_process_position_is_kept_if_the_file_is_the_same() {
             Position {
                 offset: length,
                 hash: Some(hash),
+                mark: None,
             },
             true,
             length,
@@ -313,6 +315,7 @@ fn an_earlier_process_position_is_kept_if_the_file_is_the_same() {
             Position {
                 offset: length,
                 hash: Some(other),
+                mark: None,
             },
             false,
             0,
@@ -321,6 +324,7 @@ fn an_earlier_process_position_is_kept_if_the_file_is_the_same() {
             Position {
                 offset: length,
                 hash: Some(other),
+                mark: None,
             },
             true,
             size,
@@ -329,6 +333,7 @@ fn an_earlier_process_position_is_kept_if_the_file_is_the_same() {
             Position {
                 offset: size + 1,
                 hash: Some(hash),
+                mark: None,
             },
             false,
             0,
@@ -337,6 +342,7 @@ fn an_earlier_process_position_is_kept_if_the_file_is_the_same() {
             Position {
                 offset: 0,
                 hash: None,
+                mark: None,
             },
             false,
             0,

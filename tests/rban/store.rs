@@ -230,6 +230,7 @@ fn positions_and_jails_are_remembered() {
         path: path.to_owned(),
         hash: hash.to_owned(),
         position,
+        mark: None,
     };
     let batch = [
         jail("sshd", true),
@@ -536,6 +537,7 @@ fn fail2ban_reads_what_we_wrote() {
             path: "/var/log/auth.log".to_owned(),
             hash: "ab".to_owned(),
             position: Position::Offset(99),
+            mark: None,
         },
     ];
     store.apply(&batch).expect("written");
@@ -635,6 +637,49 @@ print('null')";
         .expect("read")
         .expect("known");
     assert_eq!(journal.time(), NOW + Span::from_micros(500_000));
+}
+
+#[test]
+fn a_mark_is_kept_beside_fail2ban_s_tables_and_only_for_its_position() {
+    let (_folder, path, mut store) = new();
+    let log = "/var/log/auth.log";
+    let position = |offset, mark: Option<&str>| Write::Position {
+        jail: "sshd".into(),
+        path: log.to_owned(),
+        hash: "ab".to_owned(),
+        position: Position::Offset(offset),
+        mark: mark.map(str::to_owned),
+    };
+    store.apply(&[position(7, None)]).expect("written");
+    let tables = |sql: &str| -> i64 {
+        let connection = Connection::open(&path).expect("a database");
+        connection.query_row(sql, [], |row| row.get(0)).expect(sql)
+    };
+    let ours = "SELECT count(*) FROM sqlite_master WHERE name = 'rbanMarks'";
+    assert_eq!(tables(ours), 0, "made only when there is something to keep");
+    assert_eq!(store.mark("sshd", log), Ok(None));
+    store.apply(&[position(9, Some("cd"))]).expect("written");
+    assert_eq!(store.mark("sshd", log), Ok(Some("cd".to_owned())));
+    let places = store.positions("sshd").expect("read");
+    assert_eq!(places[0].mark.as_deref(), Some("cd"));
+    // fail2ban was here meanwhile and read on.
+    Connection::open(&path)
+        .and_then(|connection| connection.execute("UPDATE logs SET lastfilepos = 30", []))
+        .expect("updated");
+    assert_eq!(store.mark("sshd", log), Ok(None));
+    assert_eq!(store.positions("sshd").expect("read")[0].mark, None);
+    // And what becomes of a jail becomes of its marks.
+    store.apply(&[position(9, Some("cd"))]).expect("written");
+    let purge = Write::Purge {
+        now: NOW,
+        age: Span::from_secs(1),
+    };
+    let off = Write::Jail {
+        name: "sshd".into(),
+        enabled: false,
+    };
+    store.apply(&[off, purge]).expect("written");
+    assert_eq!(tables("SELECT count(*) FROM rbanMarks"), 0);
 }
 
 /// Everything in a database: the tables as they were made, and their rows.

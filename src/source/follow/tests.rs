@@ -475,10 +475,7 @@ impl Wishes<File> for Stored {
     }
 
     fn begin(&mut self, log: &Log, reader: &Reader<File>, member: Member, _: &mut [u8]) -> u64 {
-        let size = reader.stat().map_or(0, |stat| stat.size);
-        let is_it = |place: &Position| {
-            place.hash.is_some() && place.hash == reader.position().hash && place.offset <= size
-        };
+        let is_it = |place: &Position| reader.is_at(*place);
         let own = self.0.remove(&(log.id, member.subscriber));
         let others = self.0.iter().filter(|((other, who), _)| {
             *who == member.subscriber && are_relatives(&log.path, Path::new(&name(*other)))

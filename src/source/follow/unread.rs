@@ -7,24 +7,10 @@ use std::path::{Path, PathBuf};
 use super::{Files, Follower, Tools};
 use crate::source::chunk::Position;
 use crate::source::event::LogId;
-use crate::source::reader::{Content, Identity, Reader};
+use crate::source::reader::{Content, Reader};
 
 /// So many of the latest rotated files are looked at; behind them lie months.
 const LOOKED_AT: usize = 16;
-
-/// A file as it stands.
-struct Found {
-    identity: Identity,
-    begins: Position,
-    size: u64,
-}
-
-impl Found {
-    /// Whether this is what an earlier process read up to `place`.
-    fn is_at(&self, place: Position) -> bool {
-        place.hash.is_some() && place.hash == self.begins.hash && place.offset <= self.size
-    }
-}
 
 impl<F: Content> Follower<F> {
     /// The rotated files of a log that have something its members have not read, the oldest first.
@@ -55,9 +41,10 @@ impl<F: Content> Follower<F> {
             let Some(found) = self.found(&path, log.encoding, tools) else {
                 continue;
             };
+            let identity = found.file().identity();
             if now
                 .as_ref()
-                .is_some_and(|now| now.identity == found.identity)
+                .is_some_and(|now| now.file().identity() == identity)
             {
                 continue;
             }
@@ -75,16 +62,11 @@ impl<F: Content> Follower<F> {
         rest
     }
 
-    fn found<D>(&self, path: &Path, encoding: usize, tools: &mut Tools<'_, D>) -> Option<Found>
+    fn found<D>(&self, path: &Path, encoding: usize, tools: &mut Tools<'_, D>) -> Option<Reader<F>>
     where
         D: Files<File = F>,
     {
         let file = tools.files.open(path).ok().flatten()?;
-        let reader = Reader::open(file, &self.encodings[encoding], tools.scratch).ok()?;
-        Some(Found {
-            identity: reader.file().identity(),
-            begins: reader.position(),
-            size: reader.stat().ok()?.size,
-        })
+        Reader::open(file, &self.encodings[encoding], tools.scratch).ok()
     }
 }

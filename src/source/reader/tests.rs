@@ -248,3 +248,72 @@ fn a_hole_before_a_line_is_no_part_of_it() {
     );
     assert_eq!(lines[1], "\0\0more");
 }
+
+/// A header no shorter than what is compared of a file's beginning.
+fn header() -> String {
+    format!("# {}\n", "fields ".repeat(50))
+}
+
+#[test]
+fn a_file_with_the_same_header_written_again_past_where_we_were_is_read_from_its_start() {
+    let file = Bytes::default();
+    let mut reader = open(&file, "utf-8");
+    file.append(header() + "one\n");
+    drain(&mut reader, 64);
+    // Half a line that comes is no reason to think so, nor is its end.
+    file.append("tw");
+    assert_eq!(drain(&mut reader, 64).0.len(), 0);
+    file.append("o\n");
+    assert_eq!(drain(&mut reader, 64).0, ["two"]);
+    file.bytes
+        .replace((header() + "ONE\nTWO\nTHREE\n").into_bytes());
+    let told = drain(&mut reader, 64).0;
+    assert_eq!(told[0], "Rewritten");
+    assert_eq!(told[2..], ["ONE", "TWO", "THREE"]);
+}
+
+#[test]
+fn a_place_is_known_again_by_what_stands_before_it() {
+    let file = Bytes::default();
+    let mut reader = open(&file, "utf-8");
+    for text in [
+        header(),
+        "one\n".to_owned(),
+        "x".repeat(LINE_MAX + 5),
+        "\n".to_owned(),
+    ] {
+        file.append(text);
+        drain(&mut reader, 64 * 1024);
+        let place = reader.position();
+        assert!(open(&file, "utf-8").is_at(place), "{place:?}");
+        // What a position of fail2ban's tells.
+        assert!(open(&file, "utf-8").is_at(Position {
+            mark: None,
+            ..place
+        }));
+    }
+    let place = reader.position();
+    file.append("more\n");
+    let again = open(&file, "utf-8");
+    assert!(again.is_at(place));
+    let moved = |offset, mark| Position {
+        offset,
+        mark,
+        ..place
+    };
+    assert!(!again.is_at(moved(place.offset - 2, None)), "within a line");
+    assert!(
+        !again.is_at(moved(place.offset + 9, None)),
+        "behind the end"
+    );
+    assert!(
+        !again.is_at(moved(place.offset + 5, place.mark)),
+        "elsewhere"
+    );
+    assert!(again.is_at(moved(place.offset + 5, None)));
+    // Written again, as long as before.
+    let text = file.bytes.borrow().clone();
+    let at = text.len() - 6;
+    file.bytes.borrow_mut()[at - 3] = b'y';
+    assert!(!open(&file, "utf-8").is_at(place));
+}
