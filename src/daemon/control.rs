@@ -9,6 +9,7 @@ use super::clock;
 use super::draft::{blank, time, value_error};
 use super::ending::{Key, Outcome, Reply, Then};
 use super::jails::{backend_name, say};
+use super::origins;
 use super::socket::Answer;
 use super::state::{Daemon, target_name};
 use crate::jail::Jail;
@@ -47,6 +48,14 @@ fn nothing() -> Then {
     Box::new(|_| Outcome::Now(Ok(Value::None)))
 }
 
+/// A status to which name servers have something to add.
+fn told_with_origins(status: Answer) -> Outcome {
+    match status {
+        Ok(status) => Outcome::Apart(Box::new(move || Ok(origins::add(status)))),
+        refused => Outcome::Now(refused),
+    }
+}
+
 impl Daemon {
     /// Reads a command and carries it out.
     fn obey(&mut self, command: &Value) -> Outcome {
@@ -81,6 +90,12 @@ impl Daemon {
                 self.endings.of(&jail),
                 Box::new(move |daemon| daemon.add(&jail, &backend).into()),
             ),
+            Request::JailStatus { jail, flavor } if flavor == "cymru" => {
+                told_with_origins(self.jail_status(&jail, &flavor))
+            }
+            Request::AllStatus { flavor } if flavor == "cymru" => {
+                told_with_origins(self.all_status(&flavor))
+            }
             Request::Reload(reload) => self.reload(&reload),
             Request::Why(who) => self.why(&who),
             Request::ServerStream(stream) => self.obey_all(stream.into()),

@@ -19,6 +19,7 @@ mod keeper;
 mod lists;
 mod logs;
 mod metrics;
+mod origins;
 mod pages;
 mod pidfile;
 mod queries;

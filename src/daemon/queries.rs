@@ -114,13 +114,6 @@ impl Daemon {
                 .collect();
             actions.push(pair("Banned IP list", Value::List(ids)));
         }
-        if flavor == "cymru" {
-            // As fail2ban without dnspython, which Debian does not install with it.
-            for list in ["ASN", "Country", "RIR"] {
-                let unknown = Value::list(["error"]);
-                actions.push(pair(&format!("Banned {list} list"), unknown));
-            }
-        }
         let filter = vec![
             pair("Currently failed", counts.failed),
             pair("Total failed", counts.failed_total),

@@ -21,6 +21,9 @@ pub(super) const OTHERS: usize = 2;
 const NAMES: usize = 4;
 /// The most addresses one name counts for: each is a failure of its own.
 const ADDRESSES: usize = 64;
+/// TXT records of one name that are looked at, and how much of each.
+const TEXTS: usize = 16;
+const LONGEST_TEXT: usize = 512;
 /// The longest host name there is, as text.
 const LONGEST_NAME: usize = 253;
 
@@ -44,6 +47,10 @@ impl Sources {
         match question {
             Question::Name(name, _) => Answer::Addresses(self.addresses(name).await),
             Question::Address(address) => Answer::Reverse(self.reverse(*address).await),
+            Question::Texts(name) => {
+                let asked = tokio::time::timeout(LIMIT, self.texts(name)).await;
+                Answer::Texts(asked.unwrap_or(Err(NameProblem::NoAnswer)))
+            }
         }
     }
 
@@ -168,6 +175,29 @@ impl Sources {
             }
         }
         best.take().unwrap_or(Reverse::Nameless)
+    }
+
+    async fn texts(&self, text: &str) -> Result<Vec<String>, NameProblem> {
+        let mut name = host_name(text).ok_or(NameProblem::NoSuchName)?;
+        name.set_fqdn(true);
+        let resolver = self.resolver().ok_or(NameProblem::NoAnswer)?;
+        let found = resolver.lookup(name, RecordType::TXT).await;
+        let found = found.map_err(|error| problem(&error))?;
+        let texts = found
+            .answers()
+            .iter()
+            .filter_map(|record| match &record.data {
+                RData::TXT(text) => Some(text.txt_data.concat()),
+                _ => None,
+            });
+        let text = |bytes: Vec<u8>| {
+            String::from_utf8_lossy(&bytes[..bytes.len().min(LONGEST_TEXT)]).into_owned()
+        };
+        let texts: Vec<String> = texts.take(TEXTS).map(text).collect();
+        match texts.is_empty() {
+            true => Err(NameProblem::NoAddress),
+            false => Ok(texts),
+        }
     }
 
     /// The resolver of resolv.conf as it is now.

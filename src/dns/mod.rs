@@ -94,7 +94,7 @@ impl Dns {
             question,
             Box::new(move |answer| match answer {
                 worker::Answer::Addresses(answer) => tell(&told, &answer),
-                worker::Answer::Reverse(_) => {}
+                worker::Answer::Reverse(_) | worker::Answer::Texts(_) => {}
             }),
         );
     }
@@ -123,8 +123,26 @@ impl Dns {
         );
         match told.recv_timeout(worker::LIMIT + worker::GRACE) {
             Ok(worker::Answer::Reverse(name)) => name,
-            Ok(worker::Answer::Addresses(_)) | Err(_) => Reverse::Unknown(worker::too_slow()),
+            Ok(worker::Answer::Addresses(_) | worker::Answer::Texts(_)) | Err(_) => {
+                Reverse::Unknown(worker::too_slow())
+            }
         }
+    }
+
+    /// Asks for a name's TXT records, each as one text of at most a few hundred characters; the name
+    /// is complete, no search domain is tried. `tell` must not block.
+    pub fn texts(
+        &self,
+        name: &str,
+        tell: impl FnOnce(Result<Vec<String>, NameProblem>) + Send + 'static,
+    ) {
+        self.shared.ask(
+            Question::Texts(name.into()),
+            Box::new(move |answer| match answer {
+                worker::Answer::Texts(answer) => tell(answer),
+                worker::Answer::Addresses(_) | worker::Answer::Reverse(_) => {}
+            }),
+        );
     }
 
     /// Forgets all answers (a reload does).

@@ -45,12 +45,15 @@ const STACK: usize = 1024 * 1024;
 pub(super) enum Question {
     Name(Arc<str>, Asker),
     Address(IpAddr),
+    /// What TXT records a name has; not remembered.
+    Texts(Arc<str>),
 }
 
 #[derive(Clone, Debug)]
 pub(super) enum Answer {
     Addresses(NameAnswer),
     Reverse(Reverse),
+    Texts(Result<Vec<String>, NameProblem>),
 }
 
 /// Gets an answer.
@@ -81,7 +84,7 @@ impl Question {
     const fn kind(&self) -> usize {
         match self {
             Self::Name(_, Asker::Operator) => 0,
-            Self::Address(_) => 1,
+            Self::Address(_) | Self::Texts(_) => 1,
             Self::Name(_, Asker::Log) => 2,
         }
     }
@@ -91,6 +94,7 @@ impl Question {
         match self {
             Self::Name(..) => Answer::Addresses(nothing(NameProblem::NoAnswer)),
             Self::Address(_) => Answer::Reverse(Reverse::Unknown(why.to_owned())),
+            Self::Texts(_) => Answer::Texts(Err(NameProblem::NoAnswer)),
         }
     }
 }
@@ -149,6 +153,7 @@ impl State {
                 let (answer, _) = self.addresses.find(address, now)?;
                 Some(Answer::Reverse(answer.clone()))
             }
+            Question::Texts(_) => None,
         }
     }
 
@@ -210,8 +215,7 @@ impl State {
                 self.addresses.keep(*address, answer.clone(), now + age);
                 Answer::Reverse(answer)
             }
-            (Question::Name(..), answer @ Answer::Reverse(_))
-            | (Question::Address(_), answer @ Answer::Addresses(_)) => answer,
+            (_, answer) => answer,
         }
     }
 }
@@ -378,7 +382,7 @@ mod tests {
     fn addresses(answer: &Answer) -> Vec<String> {
         match answer {
             Answer::Addresses(answer) => answer.addresses.iter().map(IpAddr::to_string).collect(),
-            Answer::Reverse(_) => panic!("{answer:?}"),
+            Answer::Reverse(_) | Answer::Texts(_) => panic!("{answer:?}"),
         }
     }
 

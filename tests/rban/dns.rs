@@ -44,6 +44,11 @@ server=/broken.example/127.0.0.1#5354
 server=/many.example/127.0.0.1#5354
 server=/crowd.example/127.0.0.1#5354
 local=/example/
+txt-record=66.2.0.192.origin.asn.cymru.com,64500 | 192.0.2.0/24 | NL | ripencc | 2001-01-01
+txt-record=67.2.0.192.origin.asn.cymru.com,64502 | 192.0.2.0/24 | DE | ripencc | 2001-01-01
+txt-record=67.2.0.192.origin.asn.cymru.com,64501 | 192.0.2.64/26 | DE |  | 
+txt-record=5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.origin6.asn.cymru.com,64503 | 2001:db8::/32 |  | arin | 2002-02-02
+local=/cymru.com/
 ";
 
 /// A world with name servers.
@@ -441,4 +446,50 @@ fn hostile_names_in_a_log_hold_up_no_ban_and_no_name_of_ours_and_fill_no_memory(
 #[expect(clippy::disallowed_methods, reason = "the daemon lives in the present")]
 fn this_moment() -> String {
     jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+#[test]
+fn where_the_banned_come_from_is_told_side_by_side() {
+    let lab = lab(Program::Rban);
+    let jail = |name: &str| {
+        format!(
+            "[{name}]\nenabled = true\nfilter =\nfailregex = x <HOST>\nlogpath = /etc/hosts\n\
+             action =\nbackend = polling\n"
+        )
+    };
+    lab.write("jail.local", jail("lab") + &jail("empty"));
+    lab.start();
+    for address in ["192.0.2.66", "192.0.2.67", "203.0.113.1", "2001:db8::5"] {
+        lab.ask(&["set", "lab", "banip", address]);
+    }
+    let lists = |words: &[&str]| -> Vec<String> {
+        let told = lab.ask(words);
+        let list = |line: &str| Some(line.split_once("Banned ")?.1.to_owned());
+        told.lines().filter_map(list).collect()
+    };
+    let known = [
+        "IP list:\t192.0.2.66 192.0.2.67 203.0.113.1 2001:db8::5",
+        "ASN list:\t64500 64501, 64502 nxdomain 64503",
+        "Country list:\tNL DE nxdomain unknown",
+        "RIR list:\tripencc ripencc, unknown nxdomain arin",
+    ];
+    assert_eq!(lists(&["status", "lab", "cymru"]), known);
+    let nobody = [
+        "IP list:\t",
+        "ASN list:\terror",
+        "Country list:\terror",
+        "RIR list:\terror",
+    ];
+    let all = lists(&["status", "--all", "cymru"]);
+    assert_eq!(all[..8], [nobody, known].concat());
+    // A name server that is gone costs nobody else an answer.
+    lab.shell("kill $(cat /run/dnsmasq.pid)");
+    assert_eq!(
+        lists(&["status", "lab", "cymru"])[1..],
+        [
+            "ASN list:\terror",
+            "Country list:\terror",
+            "RIR list:\terror"
+        ]
+    );
 }
