@@ -13,8 +13,8 @@ use crate::engine::Feed;
 use crate::model::{JailSettings, Level, Logger, Time};
 use crate::source::Subscriber;
 use crate::source::journal::{
-    Cursor, Entry, JournalEvent, JournalMatch, JournalPlace, JournalSink, JournalSubscription,
-    JournalWatcher, Start,
+    Cursor, Entry, JournalError, JournalEvent, JournalMatch, JournalPlace, JournalSink,
+    JournalSubscription, JournalWatcher, Start,
 };
 use crate::store;
 
@@ -207,13 +207,17 @@ impl Daemon {
             JournalEvent::Failed { path, error, to } => {
                 let message = format!("{} cannot be read: {error}", path.display());
                 say(Level::Error, Logger::Filter, message);
+                if let JournalError::Vacuumed(_) = error {
+                    return; // It is gone, and so is the trouble.
+                }
                 for reader in self.journals_of(&to) {
                     reader.trouble.retain(|(troubled, _)| **troubled != *path);
                     reader.trouble.push((path.to_path_buf(), error.to_string()));
                 }
             }
             JournalEvent::Recovered { path, to } => {
-                let message = format!("{} is read again", path.display());
+                let how = if path.exists() { "read again" } else { "gone" };
+                let message = format!("{} is {how}", path.display());
                 say(Level::Notice, Logger::Filter, message);
                 for reader in self.journals_of(&to) {
                     reader.trouble.retain(|(troubled, _)| **troubled != *path);

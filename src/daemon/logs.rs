@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::clock;
 use super::inbox::Outlet;
 use super::jails::{backend_name, say};
+use super::keeper::Keeper;
 use super::state::{Daemon, Message};
 use crate::date::{Detector, Zone};
 use crate::engine::Feed;
@@ -400,7 +401,9 @@ impl Daemon {
                 }
             }
             SourceEvent::Closed { log, path, .. } => {
-                self.files.remove(&log);
+                if let Some(mut followed) = self.files.remove(&log) {
+                    followed.write_positions(&mut self.keeper);
+                }
                 say(
                     Level::Info,
                     Logger::Filter,
@@ -428,7 +431,7 @@ impl Daemon {
                 for jail in self.jails_of(&[subscriber]) {
                     let message = format!(
                         "[{jail}] {} matches too many files: of all patterns' together {most} are \
-                         read, those written last; make it narrower, or allow more open files \
+                         open, those written last; make it narrower, or allow more open files \
                          (LimitNOFILE= of the service)",
                         pattern.display()
                     );
@@ -542,22 +545,27 @@ impl Daemon {
     pub(super) fn write_positions(&mut self) {
         self.positions_written = clock::now();
         self.write_journal_positions();
-        for followed in self
-            .files
-            .values_mut()
-            .filter(|followed| followed.unwritten)
-        {
-            followed.unwritten = false;
-            for reader in &followed.readers {
-                let Position { offset, hash, mark } = reader.position;
-                self.keeper.write(store::Write::Position {
-                    jail: Arc::clone(&reader.jail),
-                    path: followed.path.display().to_string(),
-                    hash: hash.map(|hash| hash.to_string()).unwrap_or_default(),
-                    position: store::Position::Offset(offset),
-                    mark: mark.map(|mark| mark.to_string()),
-                });
-            }
+        for followed in self.files.values_mut() {
+            followed.write_positions(&mut self.keeper);
+        }
+    }
+}
+
+impl Followed {
+    /// Notes how far it was read, if it went on since.
+    fn write_positions(&mut self, keeper: &mut Keeper) {
+        if !std::mem::take(&mut self.unwritten) {
+            return;
+        }
+        for reader in &self.readers {
+            let Position { offset, hash, mark } = reader.position;
+            keeper.write(store::Write::Position {
+                jail: Arc::clone(&reader.jail),
+                path: self.path.display().to_string(),
+                hash: hash.map(|hash| hash.to_string()).unwrap_or_default(),
+                position: store::Position::Offset(offset),
+                mark: mark.map(|mark| mark.to_string()),
+            });
         }
     }
 }

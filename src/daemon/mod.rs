@@ -16,6 +16,7 @@ mod inlets;
 mod jails;
 mod journals;
 mod keeper;
+mod limits;
 mod lists;
 mod logs;
 mod metrics;
@@ -130,6 +131,7 @@ impl From<std::io::Error> for StartError {
 pub fn run(start: Start) -> Result<(), StartError> {
     let loaded = config::load(&Disk, &start.inputs)
         .map_err(|complaint| StartError::Configuration(Box::new(complaint)))?;
+    limits::raise_open_files();
     // What we write is root's business: log lines name users.
     umask(Mode::from_bits_truncate(0o077));
     let settings = loaded.server.clone();

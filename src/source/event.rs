@@ -104,7 +104,8 @@ pub enum SourceEvent {
         path: Arc<Path>,
         to: Audience,
     },
-    /// A file that a pattern matched is gone for good.
+    /// A file that a pattern matched is gone for good, or makes room for another of a pattern that
+    /// matches too much.
     Closed {
         log: LogId,
         path: Arc<Path>,
@@ -115,8 +116,7 @@ pub enum SourceEvent {
         pattern: PathBuf,
         subscriber: Subscriber,
     },
-    /// A pattern matches more than can be open; of those it found first, the ones written last are
-    /// read. Told once.
+    /// A pattern matches more than can be open; the ones written last are. Told once.
     Crowded {
         pattern: PathBuf,
         subscriber: Subscriber,

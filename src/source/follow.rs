@@ -162,7 +162,7 @@ impl<F: Content> Follower<F> {
 
     /// Ends the memberships that came through a subscription; the logs nobody wants any more are
     /// dropped and named.
-    pub(super) fn forget(&mut self, subscription: usize) -> Vec<LogId> {
+    pub(super) fn forget(&mut self, subscription: usize) -> Vec<(LogId, Arc<Path>)> {
         let mut dropped = Vec::new();
         for id in self.logs.keys().copied().collect::<Vec<_>>() {
             let Some(log) = self.logs.get_mut(&id) else {
@@ -175,9 +175,8 @@ impl<F: Content> Follower<F> {
             for key in keys {
                 self.release(id, key, empty);
             }
-            if empty {
-                self.logs.remove(&id);
-                dropped.push(id);
+            if empty && let Some(log) = self.logs.remove(&id) {
+                dropped.push((id, log.path));
             }
         }
         dropped
@@ -210,6 +209,16 @@ impl<F: Content> Follower<F> {
             tools.told.push(SourceEvent::Recovered { log, path, to });
         }
         false
+    }
+
+    /// Closes a log for a while, with nothing left to read in it; how far it was read is
+    /// remembered.
+    pub(super) fn put_aside(&mut self, id: LogId) {
+        let keys = self.logs.get(&id).into_iter().flat_map(Log::files);
+        for key in keys.collect::<Vec<_>>() {
+            self.release(id, key, true);
+        }
+        self.logs.remove(&id);
     }
 
     /// Gives up the file that lost its name, once it has been silent for long enough; `true` when

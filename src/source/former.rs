@@ -1,37 +1,53 @@
 //! How far closed files were read, and by whom: a rotated log may come back under another name
 //! that is followed too, or a rotation be undone.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use super::chunk::Position;
 use super::event::Subscriber;
 use super::reader::Identity;
 
-/// So many places are remembered: the rotations of some dozens of logs, in some tens of kibibytes.
-const KEPT: usize = 512;
+/// So many places are remembered, in some mebibytes at most: as many logs as a pattern may match
+/// beyond those that can be open at once.
+const KEPT: usize = 1 << 16;
+
+type Key = (Identity, Subscriber);
 
 #[derive(Debug, Default)]
 pub(super) struct Former {
-    /// The latest last.
-    places: VecDeque<(Identity, Subscriber, Position)>,
+    places: HashMap<Key, (Position, u64)>,
+    /// By number, the latest last; those taken meanwhile, too.
+    order: VecDeque<(Key, u64)>,
+    next: u64,
 }
 
 impl Former {
     pub(super) fn remember(&mut self, file: Identity, subscriber: Subscriber, place: Position) {
-        self.take(file, subscriber);
-        if self.places.len() == KEPT {
-            self.places.pop_front();
+        let key = (file, subscriber);
+        self.next += 1;
+        self.places.insert(key, (place, self.next));
+        self.order.push_back((key, self.next));
+        if self.order.len() <= KEPT {
+            return;
         }
-        self.places.push_back((file, subscriber, place));
+        let places = &self.places;
+        let is_current = |(key, number): &(Key, u64)| {
+            places
+                .get(key)
+                .is_some_and(|(_, current)| current == number)
+        };
+        self.order.retain(is_current);
+        // Half of them, so that this is done seldom.
+        if self.order.len() > KEPT / 2 {
+            for (key, _) in self.order.drain(..self.order.len() - KEPT / 2) {
+                self.places.remove(&key);
+            }
+        }
     }
 
     /// How far a subscriber has read a file.
     pub(super) fn take(&mut self, file: Identity, subscriber: Subscriber) -> Option<Position> {
-        let is_it = |(known, who, _): &(Identity, Subscriber, Position)| {
-            *known == file && *who == subscriber
-        };
-        let at = self.places.iter().position(is_it)?;
-        let (_, _, place) = self.places.remove(at)?;
+        let (place, _) = self.places.remove(&(file, subscriber))?;
         Some(place)
     }
 }
@@ -61,7 +77,10 @@ mod tests {
         for inode in 0..2 * KEPT as u64 {
             former.remember(file(100 + inode), one, place(1, "c"));
         }
-        assert_eq!(former.places.len(), KEPT);
+        assert!((KEPT / 2..=KEPT).contains(&former.places.len()));
+        assert_eq!(former.places.len(), former.order.len());
+        let last = file(100 + 2 * KEPT as u64 - 1);
+        assert_eq!(former.take(last, one), Some(place(1, "c")));
         assert_eq!(former.take(file(7), one), None);
     }
 }

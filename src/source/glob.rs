@@ -63,8 +63,14 @@ impl Glob {
 
     /// Everything that matches now, sorted, and where more may appear.
     pub(super) fn expand(&self) -> Expansion {
+        self.expand_watched(&mut |_, _| {})
+    }
+
+    /// The same; each directory is handed to `watch`, with the component that counts there, before
+    /// it is looked into: nothing can come unseen in between.
+    pub(super) fn expand_watched(&self, watch: &mut dyn FnMut(&Path, usize)) -> Expansion {
         let mut found = Expansion::default();
-        self.walk(PathBuf::new(), 0, &mut found);
+        self.walk((PathBuf::new(), 0), &mut found, watch);
         found.files.sort();
         found
     }
@@ -83,26 +89,37 @@ impl Glob {
         part + 1 == self.parts.len()
     }
 
-    fn walk(&self, at: PathBuf, part: usize, found: &mut Expansion) {
+    fn walk(
+        &self,
+        (at, part): (PathBuf, usize),
+        found: &mut Expansion,
+        watch: &mut dyn FnMut(&Path, usize),
+    ) {
         match self.parts.get(part) {
             None => found.files.push(at),
             Some(Part::Name(name)) => {
                 let next = at.join(name);
-                if std::fs::symlink_metadata(&next).is_ok() {
-                    return self.walk(next, part + 1, found);
+                let is_there = || std::fs::symlink_metadata(&next).is_ok();
+                if is_there() {
+                    return self.walk((next, part + 1), found, watch);
                 }
                 if at.is_dir() {
+                    watch(&at, part);
+                    if is_there() {
+                        return self.walk((next, part + 1), found, watch);
+                    }
                     found.directories.push((at, part));
                 }
             }
             Some(Part::Pattern(pattern)) => {
+                watch(&at, part);
                 let Ok(entries) = std::fs::read_dir(&at) else {
                     return;
                 };
                 for entry in entries.flatten() {
                     let name = entry.file_name();
                     if pattern.matches(&name.to_string_lossy()) {
-                        self.walk(at.join(name), part + 1, found);
+                        self.walk((at.join(name), part + 1), found, watch);
                     }
                 }
                 found.directories.push((at, part));

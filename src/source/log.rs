@@ -52,6 +52,8 @@ pub(super) struct Log {
     pub(super) rewatch: bool,
     /// The files it holds are others than before.
     pub(super) rehold: bool,
+    /// Its place among those of patterns, the one idle longest first.
+    pub(super) stamp: i64,
     /// It stands in the queue of those with something to read.
     pub(super) queued: bool,
     /// When a file without a name is given up.
@@ -91,6 +93,7 @@ impl Log {
             polled: None,
             rewatch: true,
             rehold: false,
+            stamp: 0,
             queued: false,
             deadline: None,
         }
@@ -151,6 +154,11 @@ impl Log {
     /// Whether that file is the one that leads.
     pub(super) fn leads_to(&self, file: Identity) -> bool {
         self.leads.is_some_and(|leads| leads.identity == file)
+    }
+
+    /// Whether nothing is lost when it is closed and opened again.
+    pub(super) fn can_rest(&self) -> bool {
+        self.by_glob && !self.queued && !self.look && self.older.is_none() && self.rest.is_empty()
     }
 
     pub(super) fn is_in_trouble(&self) -> bool {

@@ -25,6 +25,10 @@ use super::watches::{Notice, Watches};
 /// the queue of chunks between us and the engine stays within a mebibyte or so.
 const SCRATCH: usize = 64 * 1024;
 
+/// So many of the logs idle longest are looked at for one with nothing left to read: those that
+/// have something will soon have been read, and move to the end.
+const LOOKED_AT: usize = 64;
+
 /// Every change of a mount wakes those who wait here for an exceptional condition.
 const MOUNTS: &str = "/proc/self/mountinfo";
 
@@ -52,6 +56,10 @@ pub(super) struct Room {
     pub(super) wishes: BTreeMap<usize, Wish>,
     pub(super) follower: Follower<LogFile>,
     by_path: HashMap<Arc<Path>, Vec<LogId>>,
+    /// The logs of patterns, the one idle longest first.
+    idle: BTreeMap<i64, LogId>,
+    /// What was written to and cannot be open yet, with the number of its wish.
+    outside: BTreeMap<PathBuf, usize>,
     /// Numbers for the next wish and the next log.
     next_wish: usize,
     next_log: u32,
@@ -82,6 +90,8 @@ impl Room {
             wishes: BTreeMap::new(),
             follower: Follower::new(),
             by_path: HashMap::new(),
+            idle: BTreeMap::new(),
+            outside: BTreeMap::new(),
             next_wish: 0,
             next_log: 0,
             ready: VecDeque::new(),
@@ -163,19 +173,26 @@ impl Room {
             if let Ok(watches) = &mut self.watches {
                 watches.forget_glob(number);
             }
-            for log in self.follower.forget(number) {
-                self.dropped(log);
+            for (log, path) in self.follower.forget(number) {
+                self.dropped(log, &path);
             }
         }
     }
 
     /// A log is over.
-    pub(super) fn dropped(&mut self, log: LogId) {
-        self.by_path.retain(|_, logs| {
+    pub(super) fn dropped(&mut self, log: LogId, path: &Path) {
+        if let Some(logs) = self.by_path.get_mut(path) {
             logs.retain(|other| *other != log);
-            !logs.is_empty()
-        });
-        self.ready.retain(|other| *other != log);
+            if logs.is_empty() {
+                self.by_path.remove(path);
+            }
+        }
+        // If it is in `ready`, its turn will find nothing. So with `idle`, which is tidied when
+        // half of it is gone.
+        let logs = &self.follower.logs;
+        if self.idle.len() > logs.len() + LOOKED_AT / 2 {
+            self.idle.retain(|_, id| logs.contains_key(id));
+        }
         if let Ok(watches) = &mut self.watches {
             watches.forget_log(log);
         }
@@ -186,15 +203,25 @@ impl Room {
         let Some(glob) = self.wishes.get(&number).and_then(|wish| wish.glob.clone()) else {
             return;
         };
-        if let Ok(watches) = &mut self.watches {
-            let watched = watches.watch_glob(number, &glob.expand());
-            if let Some(wish) = self.wishes.get_mut(&number) {
-                wish.polled = watched.is_err();
+        let crowded = self.wishes.get(&number).is_some_and(|wish| wish.crowded);
+        let mut refused = false;
+        let mut files = match &mut self.watches {
+            Ok(watches) => {
+                let mut watch = |folder: &Path, part| {
+                    let writes = crowded && glob.is_last(part);
+                    refused |= watches.watch_glob((number, part), folder, writes).is_err();
+                };
+                glob.expand_watched(&mut watch).files
             }
+            Err(_) => glob.expand().files,
+        };
+        if let Some(wish) = self.wishes.get_mut(&number) {
+            wish.polled = refused;
         }
-        // Once more: something may have come before the watch.
-        let mut files = glob.expand().files;
         if files.len() > self.disk.for_patterns() {
+            if !crowded {
+                return self.crowd(number, late);
+            }
             latest_first(&mut files);
         }
         for path in files {
@@ -239,9 +266,12 @@ impl Room {
         let encoding = self.follower.encoding(encoding);
         let full = self.follower.logs.len() >= self.disk.for_patterns();
         if is_glob && full && self.known_at(path, encoding).is_none() {
-            return self.crowd(number);
+            return self.crowd(number, late);
         }
         let id = self.log_at(path, encoding);
+        if is_glob {
+            self.rank(id, late);
+        }
         if let Some(log) = self.follower.logs.get_mut(&id) {
             log.by_glob &= is_glob;
             if polling {
@@ -257,8 +287,63 @@ impl Room {
         }
     }
 
-    /// Says that a pattern matches too much.
-    fn crowd(&mut self, number: usize) {
+    /// A log of a pattern was written to now, or is there since long.
+    pub(super) fn rank(&mut self, id: LogId, now: bool) {
+        let Some(log) = self.follower.logs.get_mut(&id) else {
+            return;
+        };
+        if self.idle.get(&log.stamp) == Some(&id) {
+            if !now {
+                return;
+            }
+            self.idle.remove(&log.stamp);
+        }
+        // Those that are there come the latest first.
+        let end = match now {
+            true => self.idle.last_key_value().map_or(1, |(last, _)| last + 1),
+            false => self
+                .idle
+                .first_key_value()
+                .map_or(0, |(first, _)| first - 1),
+        };
+        log.stamp = end;
+        self.idle.insert(end, id);
+    }
+
+    /// Logs that could not be open were written to: they take the places of those idle longest, or
+    /// of the one that has `just` been read, as soon as those have nothing left to read.
+    pub(super) fn let_in(&mut self, just: Option<LogId>) {
+        while let Some((path, number)) = self.outside.pop_first() {
+            let Some(wish) = self.wishes.get(&number) else {
+                continue;
+            };
+            let encoding = self.follower.encoding(&wish.subscription.encoding);
+            let is_full = self.follower.logs.len() >= self.disk.for_patterns();
+            if is_full && self.known_at(&path, encoding).is_none() && !self.make_room(just) {
+                self.outside.insert(path, number);
+                return;
+            }
+            self.admit(number, &path, true);
+        }
+    }
+
+    /// Closes the log idle longest, if there is one with nothing left to read.
+    fn make_room(&mut self, just: Option<LogId>) -> bool {
+        let first = self.idle.values().copied().take(LOOKED_AT).chain(just);
+        let mut logs = first.filter_map(|id| self.follower.logs.get(&id));
+        let Some(log) = logs.find(|log| log.can_rest()) else {
+            return false;
+        };
+        let (id, path, to) = (log.id, Arc::clone(&log.path), log.everyone());
+        self.idle.remove(&log.stamp);
+        self.follower.put_aside(id);
+        self.dropped(id, &path);
+        self.tell(SourceEvent::Closed { log: id, path, to });
+        true
+    }
+
+    /// A pattern matches too much: that is said, and all its files are watched for being written.
+    fn crowd(&mut self, number: usize, late: bool) {
         let most = self.disk.for_patterns();
         let Some(wish) = self.wishes.get_mut(&number) else {
             return;
@@ -270,6 +355,7 @@ impl Room {
                 most,
             };
             self.tell(event);
+            self.expand(number, late);
         }
     }
 
@@ -312,7 +398,9 @@ impl Room {
                 Notice::Changed(log) => self.wake(log),
                 Notice::Moved(log) => self.look(log),
                 Notice::Shaken(wish) => self.expand(wish, true),
-                Notice::Appeared((wish, part), path) => self.appeared(wish, part, &path),
+                Notice::Appeared((wish, part), path) | Notice::Written((wish, part), path) => {
+                    self.appeared(wish, part, &path);
+                }
                 Notice::Everything => self.look_everywhere(),
             }
         }
@@ -328,7 +416,8 @@ impl Room {
                 if let Some(wish) = self.wishes.get_mut(&wish) {
                     wish.unmatched = false;
                 }
-                self.admit(wish, path, true);
+                self.outside.insert(path.to_owned(), wish);
+                self.let_in(None);
             }
             Some(_) | None => self.expand(wish, true),
         }

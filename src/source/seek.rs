@@ -17,7 +17,6 @@ const LINES: usize = 100;
 
 /// A dated line.
 struct Dated {
-    start: u64,
     end: u64,
     time: Time,
 }
@@ -45,13 +44,41 @@ pub(super) fn since<F: Content>(
             Some(_) | None => high = middle,
         }
     }
-    while let Some(found) = first_dated(reader, low, date, scratch)? {
-        if found.time >= since || found.start >= high {
+    loop {
+        let next = behind_old(reader, (low, high), since, date, scratch)?;
+        if next == low {
+            return Ok(low);
+        }
+        low = next;
+    }
+}
+
+/// Passes over old lines, from the start of a line on, as far as a buffer reaches.
+fn behind_old<F: Content>(
+    reader: &Reader<F>,
+    (low, high): (u64, u64),
+    since: Time,
+    date: &mut Date,
+    scratch: &mut [u8],
+) -> io::Result<u64> {
+    let count = fill(reader, scratch, low)?;
+    let (mut rest, mut start, mut behind) = (&scratch[..count], low, low);
+    let mut undated = 0;
+    while let Some(length) = reader.encoding().first_line_end(rest) {
+        let (line, others) = rest.split_at(length);
+        let (text, _) = reader.encoding().decode(line, start == 0);
+        let end = start + length as u64;
+        match date(text.trim_end_matches(['\r', '\n'])) {
+            Some(time) if time >= since || start >= high => break,
+            Some(_) => (behind, undated) = (end, 0),
+            None => undated += 1,
+        }
+        if undated == LINES {
             break;
         }
-        low = found.end;
+        (rest, start) = (others, end);
     }
-    Ok(low)
+    Ok(behind)
 }
 
 /// The start of the line at the file's end: the end itself, if the last line is whole. A last line
@@ -96,8 +123,7 @@ fn first_dated<F: Content>(
     scratch: &mut [u8],
 ) -> io::Result<Option<Dated>> {
     let count = fill(reader, scratch, start)?;
-    let mut rest = &scratch[..count];
-    let mut start = start;
+    let (mut rest, mut start) = (&scratch[..count], start);
     for _ in 0..LINES {
         let Some(length) = reader.encoding().first_line_end(rest) else {
             return Ok(None);
@@ -106,7 +132,7 @@ fn first_dated<F: Content>(
         let (text, _) = reader.encoding().decode(line, start == 0);
         let end = start + length as u64;
         if let Some(time) = date(text.trim_end_matches(['\r', '\n'])) {
-            return Ok(Some(Dated { start, end, time }));
+            return Ok(Some(Dated { end, time }));
         }
         (rest, start) = (others, end);
     }

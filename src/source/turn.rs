@@ -49,6 +49,9 @@ impl Room {
         if lines && self.is_polled(id) {
             self.polls.sooner();
         }
+        if lines && self.follower.logs.get(&id).is_some_and(|log| log.by_glob) {
+            self.rank(id, true);
+        }
         for event in told {
             self.tell(event);
         }
@@ -56,6 +59,7 @@ impl Room {
             self.wake(id);
         } else {
             self.let_go(id);
+            self.let_in(Some(id));
         }
     }
 
@@ -96,7 +100,7 @@ impl Room {
         };
         let (path, to) = (Arc::clone(&log.path), log.everyone());
         if self.follower.let_go(id, (self.clock)()) {
-            self.dropped(id);
+            self.dropped(id, &path);
             self.tell(SourceEvent::Closed { log: id, path, to });
         }
         self.watch_files(id);

@@ -14,10 +14,12 @@ use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask};
 
 use super::LogId;
 use super::disk::{LogFile, places};
-use super::glob::Expansion;
 
 /// Room for events, in bytes: some dozens, and at least the one with the longest name.
 const BUFFER: usize = 8 * 1024;
+
+/// Directories that come one inside the other while we look: more levels than a path to a log has.
+const DEEPEST: usize = 32;
 
 /// Which subscription's pattern, and which of its components.
 pub(super) type GlobPart = (usize, usize);
@@ -31,6 +33,8 @@ pub(super) enum Notice {
     Moved(LogId),
     /// A name appeared where a pattern looks for some.
     Appeared(GlobPart, PathBuf),
+    /// A file was written where a pattern looks for some, and asked to know.
+    Written(GlobPart, PathBuf),
     /// A directory in which a pattern looks is no longer what it was.
     Shaken(usize),
     /// Events were lost.
@@ -79,28 +83,49 @@ impl Watches {
     /// Watches the names a path depends on. What lies behind a directory that cannot be watched
     /// is left out, and the error told.
     pub(super) fn watch_path(&mut self, log: LogId, path: &Path) -> io::Result<()> {
-        let before = std::mem::take(&mut self.of_log.entry(log).or_default().names);
+        let mut before = std::mem::take(&mut self.of_log.entry(log).or_default().names);
         let mut now = Vec::new();
         let mut worst = Ok(());
-        for (directory, name) in places(path) {
-            match self.add_directory(&directory) {
-                Ok(watch) => {
-                    let logs = self.entry(&watch).names.entry(name.clone()).or_default();
-                    if !logs.contains(&log) {
-                        logs.push(log);
-                    }
-                    now.push((watch, name));
-                }
-                // Without the right to look, or gone meanwhile: the log itself will say so.
-                Err(error) if is_harmless(&error) => {}
-                Err(error) => worst = Err(error),
+        let mut wanted = places(path);
+        for _ in 0..DEEPEST {
+            before.append(&mut now);
+            (now, worst) = self.watch_places(log, &wanted);
+            // What came before the directory it came into was watched is told of by nobody.
+            let found = places(path);
+            if found == wanted {
+                break;
             }
+            wanted = found;
         }
         for place in before.into_iter().filter(|place| !now.contains(place)) {
             self.forget_name(log, place);
         }
         self.of_log.entry(log).or_default().names = now;
         worst
+    }
+
+    fn watch_places(
+        &mut self,
+        log: LogId,
+        wanted: &[(PathBuf, OsString)],
+    ) -> (Vec<(WatchDescriptor, OsString)>, io::Result<()>) {
+        let mut now = Vec::new();
+        let mut worst = Ok(());
+        for (directory, name) in wanted {
+            match self.add_directory(directory, WatchMask::empty()) {
+                Ok(watch) => {
+                    let logs = self.entry(&watch).names.entry(name.clone()).or_default();
+                    if !logs.contains(&log) {
+                        logs.push(log);
+                    }
+                    now.push((watch, name.clone()));
+                }
+                // Without the right to look, or gone meanwhile: the log itself will say so.
+                Err(error) if is_harmless(&error) => {}
+                Err(error) => worst = Err(error),
+            }
+        }
+        (now, worst)
     }
 
     /// Watches the log's open files, and no others of it.
@@ -133,23 +158,30 @@ impl Watches {
         worst
     }
 
-    /// Watches where a pattern looks; `glob` is its number.
-    pub(super) fn watch_glob(&mut self, glob: usize, expansion: &Expansion) -> io::Result<()> {
-        let mut worst = Ok(());
-        for (directory, part) in &expansion.directories {
-            match self.add_directory(directory) {
-                Ok(watch) => {
-                    let wanted = ((glob, *part), directory.clone());
-                    let globs = &mut self.entry(&watch).globs;
-                    if !globs.contains(&wanted) {
-                        globs.push(wanted);
-                    }
-                }
-                Err(error) if is_harmless(&error) => {}
-                Err(error) => worst = Err(error),
-            }
+    /// Watches a directory where a pattern looks; and if `writes`, for files written there, which
+    /// need not be open.
+    pub(super) fn watch_glob(
+        &mut self,
+        part: GlobPart,
+        directory: &Path,
+        writes: bool,
+    ) -> io::Result<()> {
+        let more = if writes {
+            WatchMask::MODIFY
+        } else {
+            WatchMask::empty()
+        };
+        let watch = match self.add_directory(directory, more) {
+            Ok(watch) => watch,
+            Err(error) if is_harmless(&error) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let wanted = (part, directory.to_owned());
+        let globs = &mut self.entry(&watch).globs;
+        if !globs.contains(&wanted) {
+            globs.push(wanted);
         }
-        worst
+        Ok(())
     }
 
     pub(super) fn forget_log(&mut self, log: LogId) {
@@ -203,8 +235,10 @@ impl Watches {
         notices
     }
 
-    fn add_directory(&mut self, directory: &Path) -> io::Result<WatchDescriptor> {
-        let mask = WatchMask::CREATE
+    fn add_directory(&mut self, directory: &Path, more: WatchMask) -> io::Result<WatchDescriptor> {
+        let mask = more
+            | WatchMask::MASK_ADD
+            | WatchMask::CREATE
             | WatchMask::MOVED_TO
             | WatchMask::MOVED_FROM
             | WatchMask::DELETE
@@ -249,12 +283,18 @@ impl Watches {
 
 impl Watched {
     fn tell(&self, mask: EventMask, name: Option<&OsStr>, notices: &mut Vec<Notice>) {
+        let path_of = |(part, path): &(GlobPart, PathBuf), name: &OsStr| (*part, path.join(name));
+        if let Some(name) = name.filter(|_| mask.contains(EventMask::MODIFY)) {
+            let written = self.globs.iter().map(|glob| path_of(glob, name));
+            notices.extend(written.map(|(part, path)| Notice::Written(part, path)));
+            return;
+        }
         if let Some(name) = name {
             let logs = self.names.get(name).into_iter().flatten();
             notices.extend(logs.map(|log| Notice::Moved(*log)));
             if mask.intersects(EventMask::CREATE | EventMask::MOVED_TO) {
-                let globs = self.globs.iter();
-                notices.extend(globs.map(|(part, path)| Notice::Appeared(*part, path.join(name))));
+                let appeared = self.globs.iter().map(|glob| path_of(glob, name));
+                notices.extend(appeared.map(|(part, path)| Notice::Appeared(part, path)));
             }
             return;
         }

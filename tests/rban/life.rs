@@ -87,8 +87,8 @@ impl Home {
         append(&self.path("door.log"), &lines(address, count));
     }
 
-    /// Starts rban with so few files that it may open.
-    pub(crate) fn start_with_few_files(&mut self, most: usize) {
+    /// Starts rban with so few files that it may open: a number, or the soft and the hard limit.
+    pub(crate) fn start_with_few_files(&mut self, most: &str) {
         let mut command = Command::new("prlimit");
         command
             .arg(format!("--nofile={most}"))

@@ -182,7 +182,7 @@ fn a_pattern_that_matches_too_much_takes_nothing_from_others_and_reads_what_is_w
     for number in 0..2_000 {
         home.write(&format!("many/{number:04}.log"), "");
     }
-    home.start_with_few_files(512);
+    home.start_with_few_files("512");
     // Written last, though neither the first nor the last by name.
     home.failures("198.51.100.1", 3);
     home.wait("the other jail's ban", |home| {
@@ -202,13 +202,26 @@ fn a_pattern_that_matches_too_much_takes_nothing_from_others_and_reads_what_is_w
     home.stop();
     // Those that are written to are read.
     append(&home.path("many/0777.log"), "something\n");
-    home.start_with_few_files(512);
+    home.start_with_few_files("512");
     append(
         &home.path("many/0777.log"),
         &crate::life::lines("198.51.100.2", 3),
     );
     home.wait_banned("198.51.100.2");
     home.stop();
+}
+
+/// Stops the daemon until it is told to go on: no thread of it runs any more.
+fn stop_for_a_while(home: &Home) {
+    kill(pid(home), Signal::SIGSTOP).expect("stopped");
+    home.wait("all threads stopped", |home| {
+        let tasks = fs::read_dir(format!("/proc/{}/task", pid(home))).ok()?;
+        let mut states = tasks.flatten().map(|task| {
+            let status = fs::read_to_string(task.path().join("status")).unwrap_or_default();
+            status.contains("State:\tT")
+        });
+        states.all(|stopped| stopped).then_some(())
+    });
 }
 
 /// A header longer than what is compared of a log's beginning.
@@ -242,7 +255,7 @@ fn a_log_with_a_header_written_again_past_where_we_were_is_read_from_its_start()
     for backend in ["backend = auto", "backend = polling"] {
         let mut home = with_a_header_read(backend);
         // All at once, as seen from the daemon: it is stopped meanwhile.
-        kill(pid(&home), Signal::SIGSTOP).expect("stopped");
+        stop_for_a_while(&home);
         written_again(&home);
         kill(pid(&home), Signal::SIGCONT).expect("goes on");
         home.wait_banned("198.51.100.2");
@@ -299,5 +312,63 @@ fn a_place_within_a_line_is_none() {
     home.start(Program::Rban);
     home.wait_banned("198.51.100.2");
     assert_eq!(found(&home, "198.51.100.2"), 3);
+    home.stop();
+}
+
+/// The address of one of many attackers.
+fn attacker(number: usize) -> String {
+    format!("2001:db8::{:x}", number + 1)
+}
+
+#[test]
+fn of_more_logs_than_can_be_open_each_that_is_written_to_is_read_and_each_line_once() {
+    let mut home = Home::new("", "");
+    let conf = fs::read_to_string(home.path("jail.conf")).expect("a configuration");
+    let many = conf.replace("door.log", "many/*.log") + "backend = auto\n";
+    home.write("jail.conf", &many);
+    let name = |number: usize| format!("many/{number:04}.log");
+    for number in 0..1_000 {
+        home.write(&name(number), &format!("the log {number}\n"));
+    }
+    // Some 200 of them: far fewer than are written to.
+    home.start_with_few_files("400");
+    let written = (0..1_000).step_by(2);
+    for round in 1..=3 {
+        for number in written.clone() {
+            let text = crate::life::lines(&attacker(number), 1);
+            append(&home.path(&name(number)), &text);
+        }
+        for number in written.clone() {
+            let line = format!("Found {} ", attacker(number));
+            home.wait(&line, |home| {
+                (log(home).matches(&line).count() >= round).then_some(())
+            });
+        }
+        if round == 2 {
+            home.stop();
+            home.start_with_few_files("400");
+        }
+    }
+    let text = log(&home);
+    for number in written {
+        let times = text
+            .matches(&format!("Found {} ", attacker(number)))
+            .count();
+        assert_eq!(times, 3, "{number}");
+    }
+    assert!(!text.contains("Too many open files"));
+    home.stop();
+}
+
+#[test]
+fn the_daemon_takes_as_many_files_as_it_may() {
+    let mut home = Home::new("", "backend = auto");
+    home.start_with_few_files("512:4096");
+    let limits = fs::read_to_string(format!("/proc/{}/limits", pid(&home))).expect("limits");
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let words: Vec<&str> = line.expect("a limit").split_whitespace().collect();
+    assert_eq!(words[3..5], ["4096", "4096"]);
     home.stop();
 }

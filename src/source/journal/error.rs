@@ -10,6 +10,8 @@ pub enum JournalError {
     Foreign,
     /// Written by a systemd with features we do not know: their bits.
     Newer(u32),
+    /// It was deleted, so many entries before its end.
+    Vacuumed(u64),
     /// What is broken.
     Corrupt(&'static str),
     /// The kernel's reason.
@@ -29,6 +31,12 @@ impl fmt::Display for JournalError {
                 f,
                 "it was written by a newer systemd (incompatible features {bits:#x})"
             ),
+            Self::Vacuumed(entries) => {
+                write!(
+                    f,
+                    "it was deleted before {entries} of its entries were read"
+                )
+            }
             Self::Corrupt(what) => {
                 write!(f, "it is damaged: {what} (journalctl --verify tells more)")
             }

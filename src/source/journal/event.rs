@@ -60,7 +60,7 @@ pub enum JournalEvent {
         error: JournalError,
         to: Audience,
     },
-    /// What `Failed` said of a file is over.
+    /// What `Failed` said of a file is over, or the file is gone.
     Recovered { path: Arc<Path>, to: Audience },
     /// The kernel does not tell of changes: they are looked for, and why.
     Polling { reason: String, to: Audience },

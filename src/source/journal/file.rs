@@ -150,6 +150,11 @@ impl JournalFile {
         self.header.archived || self.deleted
     }
 
+    /// At the last look, no name led to it any more.
+    pub(super) const fn is_deleted(&self) -> bool {
+        self.deleted
+    }
+
     /// An entry by its number in the file.
     pub(super) fn head(&mut self, number: u64) -> Result<Head, JournalError> {
         let offset = self.entry_offset(number)?;

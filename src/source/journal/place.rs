@@ -30,7 +30,8 @@ pub struct JournalPlace {
 /// Fail2ban's four ways to say which.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Origin {
-    /// This machine's, and whatever else systemd keeps beside it.
+    /// What the system writes, not its users: who may call a program as he likes and let it say
+    /// what he likes must not decide who is banned.
     #[default]
     System,
     /// `journalflags`.
@@ -98,6 +99,14 @@ impl JournalPlace {
         Ok(place)
     }
 
+    /// Whether it is what this machine's journald writes.
+    pub(super) const fn is_this_machines(&self) -> bool {
+        matches!(
+            self.origin,
+            Origin::System | Origin::Flags(_) | Origin::Namespace(_)
+        )
+    }
+
     /// Looks for the files as they are now.
     pub(super) fn look(&self) -> Found {
         let mut found = Found::default();
@@ -106,6 +115,7 @@ impl JournalPlace {
                 for root in [PERSISTENT, VOLATILE] {
                     self.look_below(Path::new(root), &mut found, |_| true);
                 }
+                keep(SYSTEM_ONLY, &mut found);
             }
             Origin::Flags(flags) => {
                 let persistent = (flags & RUNTIME_ONLY == 0).then_some(PERSISTENT);
@@ -115,8 +125,7 @@ impl JournalPlace {
                         local.as_deref().is_none_or(|id| folder == id)
                     });
                 }
-                found.files.retain(|file| fits(*flags, file));
-                found.archived.retain(|file| fits(*flags, file));
+                keep(*flags, &mut found);
             }
             Origin::Namespace(wanted) => {
                 let id = machine_id();
@@ -125,6 +134,7 @@ impl JournalPlace {
                         names(wanted, folder, &id)
                     });
                 }
+                keep(SYSTEM_ONLY, &mut found);
             }
             Origin::Directory(folder) => self.look_below(folder, &mut found, |_| true),
             Origin::Files(paths) => self.look_for(paths, &mut found),
@@ -214,6 +224,12 @@ impl fmt::Display for JournalPlace {
             }
         }
     }
+}
+
+/// Keeps what is of the kinds the flags want.
+fn keep(flags: u32, found: &mut Found) {
+    found.files.retain(|file| fits(flags, file));
+    found.archived.retain(|file| fits(flags, file));
 }
 
 /// Whether a file is of the kinds the flags want; without such a flag all are.

@@ -278,6 +278,14 @@ impl Reader {
         let mut failed = Vec::new();
         self.files.retain_mut(|open| match open.file.refresh() {
             Ok(()) => true,
+            // journald empties what it deletes.
+            Err(_) if open.file.is_deleted() => {
+                let unread = open.file.header().entries.saturating_sub(open.next);
+                if unread > 0 {
+                    failed.push((open.path.clone(), JournalError::Vacuumed(unread)));
+                }
+                false
+            }
             Err(error) => {
                 failed.push((open.path.clone(), error));
                 false

@@ -40,9 +40,19 @@ enum Command {
 /// Entries looked at before commands are looked for again, and before lines are handed on.
 const BATCH: usize = 256;
 
-/// While somebody knocks: how often to look, and for how long after an entry was wanted. PAM lets
-/// two seconds pass between its line and sshd's.
-const KNOCKING: (Span, Span) = (Span::from_micros(20_000), Span::from_secs(5));
+/// How often to look while entries are expected. journald writes to memory that is mapped, of which
+/// the kernel tells nobody, and rings a quarter of a second later; libsystemd waits for that.
+const LISTENING: Span = Span::from_micros(20_000);
+
+/// For how long, after an entry was wanted: PAM lets two seconds pass between its line and sshd's.
+const KNOCKING: Span = Span::from_secs(5);
+
+/// Where PAM looks up how to ask who is there: a login is tried, and may fail.
+const PAM: &str = "/etc/pam.d";
+
+/// For how long, after journald has looked into its folder, as it does before it writes down the
+/// first message in half a minute: until it would ring itself.
+const WRITING: Span = Span::from_micros(500_000);
 
 /// How often to look where the kernel does not tell (fail2ban § 9.2).
 const POLL: Span = Span::from_secs(2);
@@ -61,7 +71,8 @@ impl JournalWatcher {
             watched: BTreeMap::new(),
             readers: Vec::new(),
             failed: BTreeMap::new(),
-            knocked: None,
+            listens: None,
+            heard: Notice::default(),
             unfinished: false,
             over: false,
         };
@@ -110,8 +121,10 @@ struct Room {
     readers: Vec<Reader>,
     /// What was said of files that cannot be read.
     failed: BTreeMap<PathBuf, JournalError>,
-    /// When an entry was wanted.
-    knocked: Option<Time>,
+    /// From when and how long entries are expected.
+    listens: Option<(Time, Time)>,
+    /// What came while we looked into folders ourselves.
+    heard: Notice,
     /// A file is there that is no journal yet: it is looked at again when something is written.
     unfinished: bool,
     over: bool,
@@ -122,6 +135,10 @@ struct Room {
 struct Notice {
     written: bool,
     names: bool,
+    /// Somebody logs in.
+    knocks: bool,
+    /// journald looks into its folder.
+    writes: bool,
 }
 
 impl Room {
@@ -129,6 +146,13 @@ impl Room {
         while !self.over {
             self.obey();
             let notice = self.listen();
+            let now = (self.clock)();
+            if notice.knocks {
+                self.expect(now, KNOCKING);
+            }
+            if notice.writes {
+                self.expect(now, WRITING);
+            }
             if notice.names || (notice.written && self.unfinished) {
                 self.look();
             }
@@ -137,6 +161,14 @@ impl Room {
                 self.sleep();
             }
         }
+    }
+
+    /// Entries may come, before the kernel tells of them.
+    fn expect(&mut self, now: Time, span: Span) {
+        let until = self.listens.map_or(now, |(_, until)| until);
+        // A clock that was set back must not keep us awake.
+        let until = until.min(now + KNOCKING).max(now + span);
+        self.listens = Some((now, until));
     }
 
     fn tell(&mut self, event: JournalEvent) {
@@ -193,6 +225,7 @@ impl Room {
         }
         self.readers.retain(Reader::is_read);
         self.watch();
+        self.overhear();
     }
 
     /// Names have changed: files may have come, and folders to watch.
@@ -203,6 +236,17 @@ impl Room {
             let looked = self.readers[at].look();
             self.tell_failures(at, &looked);
         }
+        self.overhear();
+    }
+
+    /// Takes in what we have told ourselves by looking: that is nobody's knock.
+    fn overhear(&mut self) {
+        let heard = self.listen();
+        self.heard = Notice {
+            knocks: false,
+            writes: false,
+            ..heard
+        };
     }
 
     fn tell_failures(&mut self, at: usize, looked: &Looked) {
@@ -223,7 +267,8 @@ impl Room {
         let well: Vec<PathBuf> = self
             .failed
             .keys()
-            .filter(|path| looked.found.files.contains(*path) && is_well(path))
+            .filter(|path| looked.found.files.contains(*path) || !path.exists())
+            .filter(|path| is_well(path))
             .cloned()
             .collect();
         for path in well {
@@ -254,12 +299,27 @@ impl Room {
         places.flat_map(|found| found.folders).collect()
     }
 
+    /// Of the folders to watch, those of which it matters that they are opened.
+    fn doorbells(&self) -> BTreeSet<PathBuf> {
+        let mut folders = BTreeSet::new();
+        for reader in &self.readers {
+            let found = reader.place.look();
+            let of_files = found.files.iter().filter_map(|file| file.parent());
+            folders.extend(of_files.map(Path::to_owned));
+            if reader.place.is_this_machines() {
+                folders.insert(PAM.into());
+            }
+        }
+        folders
+    }
+
     fn watch_these(&mut self, wanted: &BTreeSet<PathBuf>) {
+        let doorbells = self.doorbells();
         let Ok(inotify) = &mut self.inotify else {
             return;
         };
         self.watched.retain(|folder, watch| {
-            let stays = wanted.contains(folder);
+            let stays = wanted.contains(folder) || doorbells.contains(folder);
             if !stays {
                 // A folder that went took its watch along.
                 let _ = inotify.watches().remove(watch.clone());
@@ -267,8 +327,8 @@ impl Room {
             stays
         });
         let mut refused = None;
-        for folder in wanted {
-            let mask = WatchMask::MODIFY
+        for folder in wanted.union(&doorbells) {
+            let mut mask = WatchMask::MODIFY
                 | WatchMask::CREATE
                 | WatchMask::MOVED_TO
                 | WatchMask::MOVED_FROM
@@ -277,6 +337,11 @@ impl Room {
                 | WatchMask::MOVE_SELF
                 | WatchMask::ATTRIB
                 | WatchMask::ONLYDIR;
+            if folder == Path::new(PAM) {
+                mask = WatchMask::OPEN | WatchMask::ONLYDIR;
+            } else if doorbells.contains(folder) {
+                mask |= WatchMask::OPEN;
+            }
             match inotify.watches().add(folder, mask) {
                 Ok(watch) => {
                     self.watched.insert(folder.clone(), watch);
@@ -306,19 +371,25 @@ impl Room {
     }
 
     fn listen(&mut self) -> Notice {
-        let mut notice = Notice::default();
+        let mut notice = std::mem::take(&mut self.heard);
         let Ok(inotify) = &mut self.inotify else {
             return Notice {
                 written: true,
                 names: true,
+                ..notice
             };
         };
+        let pam = self.watched.get(Path::new(PAM));
         let mut buffer = [0; 4096];
         while let Ok(events) = inotify.read_events(&mut buffer) {
             let mut any = false;
             for event in events {
                 any = true;
-                if event.mask.contains(EventMask::MODIFY) {
+                if event.mask.contains(EventMask::OPEN) {
+                    // A file that is opened in journald's folder is somebody else's business.
+                    notice.knocks |= pam == Some(&event.wd);
+                    notice.writes |= pam != Some(&event.wd) && event.name.is_none();
+                } else if event.mask.contains(EventMask::MODIFY) {
                     notice.written = true;
                 } else if !event.mask.contains(EventMask::IGNORED) {
                     notice.names = true;
@@ -347,7 +418,7 @@ impl Room {
                 more = self.readers[at].read(BATCH, &mut entries, &mut failed);
                 self.tell_damage(at, failed);
                 if !entries.is_empty() {
-                    self.knocked = Some((self.clock)());
+                    self.expect((self.clock)(), KNOCKING);
                     self.tell(JournalEvent::Entries(entries));
                 }
             }
@@ -361,7 +432,9 @@ impl Room {
         for (path, error) in failed {
             // It is looked at again when something is written.
             self.unfinished = true;
-            if self.failed.insert(path.clone(), error.clone()).as_ref() == Some(&error) {
+            let is_gone = matches!(error, JournalError::Vacuumed(_));
+            if !is_gone && self.failed.insert(path.clone(), error.clone()).as_ref() == Some(&error)
+            {
                 continue;
             }
             let to = self.readers[at].subscribers();
@@ -375,11 +448,11 @@ impl Room {
 
     fn sleep(&mut self) {
         let now = (self.clock)();
-        let knocking = self
-            .knocked
-            .is_some_and(|at| at <= now && now - at < KNOCKING.1);
-        let wait = match (&self.inotify, knocking) {
-            (_, true) => Some(KNOCKING.0),
+        self.listens = self
+            .listens
+            .filter(|(since, until)| (*since..*until).contains(&now));
+        let wait = match (&self.inotify, self.listens.is_some()) {
+            (_, true) => Some(LISTENING),
             (Err(_), false) if !self.readers.is_empty() => Some(POLL),
             (Ok(_) | Err(_), false) => None,
         };
