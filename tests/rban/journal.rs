@@ -651,6 +651,54 @@ fn an_idle_reader_never_wakes_up() {
     assert_eq!(switches(), before);
 }
 
+#[test]
+fn a_vacuumed_journal_that_was_read_is_no_trouble() {
+    let root = tempfile::tempdir().expect("a directory");
+    let path = root.path().join("system.journal");
+    let eye = Eye::on(vec![wish(JAIL, &folder(root.path()), "_COMM=sshd")]);
+    for turn in 0..5 {
+        journal(&path, &[sshd(turn, &format!("m{turn}"))], &[]);
+        eye.until(&format!("m{turn}"));
+        // As journald deletes: nobody who has it open shall keep its space.
+        let file = OpenOptions::new().write(true).open(&path).expect("a file");
+        fs::remove_file(&path).expect("a file less");
+        file.set_len(0).expect("emptied");
+    }
+    journal(&path, &[sshd(9, "last")], &[]);
+    loop {
+        match eye.next() {
+            JournalEvent::Failed { path, error, .. } => panic!("{}: {error}", path.display()),
+            JournalEvent::Entries(entries) if entries[0].line.ends_with("last") => break,
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn who_looks_into_the_folder_is_listened_to_for_a_while() {
+    let root = tempfile::tempdir().expect("a directory");
+    journal(&root.path().join("a.journal"), &[cron(1, "quiet")], &[]);
+    let eye = Eye::on(vec![wish(JAIL, &folder(root.path()), "_COMM=sshd")]);
+    eye.backlog();
+    let thread = eye.thread.recv_timeout(PATIENCE).expect("a thread");
+    let switches = || -> u64 {
+        let status = fs::read_to_string(format!("/proc/self/task/{thread}/status"));
+        let status = status.expect("a status");
+        let mut lines = status.lines();
+        let line = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.expect("a count").trim().parse().expect("a number")
+    };
+    let before = switches();
+    // As journald does before it writes down the first message in a while.
+    fs::read_dir(root.path()).expect("a folder").for_each(drop);
+    let deadline = std::time::Instant::now() + PATIENCE;
+    // The thread is asked for nothing meanwhile: it wakes up by itself.
+    while switches() < before + 10 {
+        assert!(std::time::Instant::now() < deadline, "it sleeps on");
+        std::thread::yield_now();
+    }
+}
+
 /// What both programs do with `backend = systemd`, told by their logs and clients.
 mod backend {
     use super::{Writer, fresh};
@@ -708,6 +756,95 @@ mod backend {
     #[test]
     fn fail2ban_bans_at_the_third() {
         bans_at_the_third(Program::Fail2ban);
+    }
+
+    /// Journals of every kind, and what each option of the backend reads of them: the last number
+    /// of an address is that of the journal.
+    const JOURNALS: &[&str] = &[
+        "/var/log/journal/ID/system.journal",
+        "/var/log/journal/ID/user-1000.journal",
+        "/var/log/journal/remote/remote-198.51.100.9.journal",
+        "/var/log/journal/ID.web/system.journal",
+        "/run/log/journal/ID/system.journal",
+        "/var/log/elsewhere/system.journal",
+        "/var/log/elsewhere/user-1000.journal",
+        "/var/log/journal/0639b7ad9b2e4a8c8f6b7a4f5f3a2b1c/system.journal",
+    ];
+    const OPTIONS: &[(&str, &[usize])] = &[
+        ("", &[0, 4, 7]),
+        ("[journalflags=0]", &[0, 1, 2, 4, 7]),
+        ("[journalflags=1]", &[0, 1, 4]),
+        ("[journalflags=2]", &[4]),
+        ("[journalflags=5]", &[0, 4]),
+        ("[journalflags=6]", &[4]),
+        ("[namespace=web]", &[3]),
+        ("[journalpath=/var/log/elsewhere]", &[5, 6]),
+        ("[journalpath=/var/log/journal/remote]", &[2]),
+        ("[journalfiles=/var/log/elsewhere/s*.journal]", &[5]),
+        (
+            "[journalfiles=\"/var/log/elsewhere/system.journal, /var/log/elsewhere/user-1000.journal\"]",
+            &[5, 6],
+        ),
+    ];
+
+    fn reads_what_the_options_say(program: Program) {
+        let lab = Lab::new(program);
+        let mut jails = String::new();
+        for (number, (options, _)) in OPTIONS.iter().enumerate() {
+            jails += &format!(
+                "[options{number}]\nenabled = true\nfilter = sshd\nmaxretry = 9\naction =\n\
+                 backend = systemd{options}\n"
+            );
+        }
+        lab.write("jail.local", jails);
+        let id = lab.read("/etc/machine-id").trim().to_owned();
+        lab.shell("mkdir -p /run/log/journal");
+        let mut writers = Vec::new();
+        for name in JOURNALS {
+            let name = name.replace("ID", &id);
+            let folder = name.rsplit_once('/').expect("a folder").0;
+            lab.shell(&format!("mkdir -p {folder}"));
+            writers.push(Writer::on(&lab.path(&name), &[]));
+        }
+        let write = |writers: &mut Vec<Writer>, net: &str| {
+            for (number, writer) in writers.iter_mut().enumerate() {
+                writer.write(&failure(&format!("{net}.{}", number + 101)));
+            }
+        };
+        write(&mut writers, "192.0.2");
+        lab.start();
+        let found = |net: &str, number: usize| -> Vec<usize> {
+            let log = lab.log();
+            let is_found = |journal: &usize| {
+                log.contains(&format!("[options{number}] Found {net}.{} ", journal + 101))
+            };
+            (0..JOURNALS.len()).filter(is_found).collect()
+        };
+        // What is there, and what comes.
+        for net in ["192.0.2", "203.0.113"] {
+            for (number, (options, journals)) in OPTIONS.iter().enumerate() {
+                lab.wait(&format!("{net} by {options:?}"), || {
+                    let all = found(net, number);
+                    journals.iter().all(|one| all.contains(one)).then_some(())
+                });
+            }
+            write(&mut writers, "203.0.113");
+        }
+        for (number, (options, journals)) in OPTIONS.iter().enumerate() {
+            for net in ["192.0.2", "203.0.113"] {
+                assert_eq!(found(net, number), *journals, "{options:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn rban_reads_what_the_options_say() {
+        reads_what_the_options_say(Program::Rban);
+    }
+
+    #[test]
+    fn fail2ban_reads_what_the_options_say() {
+        reads_what_the_options_say(Program::Fail2ban);
     }
 
     #[test]

@@ -113,7 +113,7 @@ impl JournalPlace {
         match &self.origin {
             Origin::System => {
                 for root in [PERSISTENT, VOLATILE] {
-                    self.look_below(Path::new(root), &mut found, |_| true);
+                    self.look_below(Path::new(root), &mut found, |folder| !has_namespace(folder));
                 }
                 keep(SYSTEM_ONLY, &mut found);
             }
@@ -122,7 +122,7 @@ impl JournalPlace {
                 let local = (flags & LOCAL_ONLY != 0).then(machine_id);
                 for root in persistent.into_iter().chain([VOLATILE]) {
                     self.look_below(Path::new(root), &mut found, |folder| {
-                        local.as_deref().is_none_or(|id| folder == id)
+                        !has_namespace(folder) && local.as_deref().is_none_or(|id| folder == id)
                     });
                 }
                 keep(*flags, &mut found);
@@ -263,6 +263,13 @@ fn names(wanted: &str, folder: &str, id: &str) -> bool {
         (None, Some(namespace)) => wanted == namespace,
         (None, None) => false,
     }
+}
+
+/// Whether a folder is `ID.namespace`, which is somebody's who asks for it.
+fn has_namespace(folder: &str) -> bool {
+    folder
+        .split_once('.')
+        .is_some_and(|(id, _)| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 fn machine_id() -> String {
