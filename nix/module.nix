@@ -62,6 +62,34 @@ let
     value = ini.generate "${name}.local" text;
   }) cfg.actions;
 
+  # How mails are sent, by any jail's actions.
+  mail =
+    lib.filterAttrs (_: value: value != null) {
+      sendername = cfg.mail.fromName;
+      maxmails = cfg.mail.perHour;
+      inherit (cfg.mail) digest retry;
+      giveup = cfg.mail.giveUp;
+      html = if cfg.mail.html then "on" else null;
+    }
+    // (
+      if cfg.mail.host == null then
+        # Where NixOS has it, setuid or not.
+        { mailcmd = ''/run/wrappers/bin/sendmail -f "<sender>" "<dest>"''; }
+      else
+        lib.filterAttrs (_: value: value != null) {
+          smtp = "${
+            if lib.hasInfix ":" cfg.mail.host then "[${cfg.mail.host}]" else cfg.mail.host
+          }:${toString cfg.mail.port}";
+          inherit (cfg.mail) tls user;
+          cafile = cfg.mail.caFile;
+          credential = if cfg.mail.passwordFile == null then null else "mail";
+        }
+    );
+  environment = lib.mapAttrs' (name: value: {
+    name = "RBAN_${name}";
+    value = if lib.isBool value then lib.boolToString value else toString value;
+  }) cfg.settings;
+
   folder = pkgs.linkFarm "rban-configuration" (
     lib.mapAttrsToList (name: path: { inherit name path; }) files
   );
@@ -69,7 +97,9 @@ let
 
   # The same folder, judged while the system is built: a mistake never reaches a machine.
   checked = pkgs.runCommand "rban-configuration-checked" { } ''
-    ${lib.getExe cfg.package} client -c ${folder} --vendor ${vendor} -t
+    ${lib.concatStrings (
+      lib.mapAttrsToList (name: value: "export ${name}=${lib.escapeShellArg value}\n") environment
+    )}${lib.getExe cfg.package} client -c ${folder} --vendor ${vendor} -t
     ln -s ${folder} $out
   '';
   configuration = if cfg.checkConfig then checked else folder;
@@ -233,11 +263,17 @@ in
     };
 
     settings = mkOption {
-      type = types.attrsOf types.str;
+      type = types.attrsOf (
+        types.oneOf [
+          types.bool
+          types.int
+          types.str
+        ]
+      );
       default = { };
       example = {
         LOGLEVEL = "DEBUG";
-        JAIL__SSHD__MAXRETRY = "2";
+        JAIL__SSHD__MAXRETRY = 2;
       };
       description = "Options by the environment, over all files; `RBAN_` is put in front of the names.";
     };
@@ -249,16 +285,66 @@ in
         description = "Whether each ban is reported by mail.";
       };
       to = mkOption {
-        type = types.str;
+        type = types.either types.str (types.listOf types.str);
         default = "root@localhost";
         description = "Whom reports go to.";
       };
       from = optionalText "rban@example.com" "Whom they come from.";
+      fromName = optionalText "rban" "The name beside it.";
       lines = mkOption {
         type = types.bool;
         default = false;
         description = "Whether the lines about the host are in them.";
       };
+      html = mkOption {
+        type = types.bool;
+        default = false;
+        description = "Whether they have an HTML part beside the text.";
+      };
+      host = optionalText "mail.example.com" "The SMTP server; without one, the system's sendmail takes them.";
+      port = mkOption {
+        type = types.port;
+        default = 587;
+        description = "The server's port.";
+      };
+      tls = mkOption {
+        type = types.nullOr (
+          types.enum [
+            "implicit"
+            "starttls"
+            "opportunistic"
+            "none"
+          ]
+        );
+        default = null;
+        description = ''
+          From the first byte, or by STARTTLS, or that if it is offered, or not at all. What is usual
+          on the port where it is not set: implicit on 465, starttls on 587, else none.
+        '';
+      };
+      caFile = mkOption {
+        type = types.nullOr types.path;
+        default = null;
+        description = "Certificates (PEM) that are trusted in place of the system's.";
+      };
+      user = optionalText "rban@example.com" "The login at the server, if it wants one.";
+      passwordFile = mkOption {
+        type = types.nullOr types.path;
+        default = null;
+        example = "/run/secrets/mail";
+        description = ''
+          A file outside the store whose first line is the login's password. systemd hands it over as
+          a credential: rban itself need not be able to read it.
+        '';
+      };
+      perHour = mkOption {
+        type = types.ints.positive;
+        default = 30;
+        description = "How many mails an hour there are at most, for each jail; what is beyond goes into a digest.";
+      };
+      digest = optionalText "1h" "Bans of so long a time are one mail.";
+      retry = optionalText "1m" "The first wait after a mail that was not taken; it doubles, up to an hour.";
+      giveUp = optionalText "2d" "When a mail that is not taken is given up.";
     };
 
     metrics = {
@@ -284,6 +370,20 @@ in
       {
         assertion = cfg.bantime-increment.formula == null || cfg.bantime-increment.multipliers == null;
         message = "services.rban.bantime-increment: formula and multipliers exclude each other.";
+      }
+      {
+        assertion = (cfg.mail.user == null) == (cfg.mail.passwordFile == null);
+        message = "services.rban.mail: user and passwordFile go together.";
+      }
+      {
+        assertion = cfg.mail.host != null || cfg.mail.user == null;
+        message = "services.rban.mail: a login is for a server; give its host.";
+      }
+      {
+        assertion =
+          cfg.mail.passwordFile == null
+          || !lib.hasPrefix (builtins.storeDir + "/") (toString cfg.mail.passwordFile);
+        message = "services.rban.mail.passwordFile is in the store, where everybody can read it.";
       }
     ];
     warnings = lib.optional (
@@ -331,16 +431,19 @@ in
         ))
         (lib.mkIf cfg.mail.enable (
           {
-            destemail = cfg.mail.to;
+            destemail = lib.concatStringsSep ", " (lib.toList cfg.mail.to);
             action = if cfg.mail.lines then "%(action_mwl)s" else "%(action_mw)s";
           }
           // lib.optionalAttrs (cfg.mail.from != null) { sender = cfg.mail.from; }
         ))
       ];
-      sshd.settings.port = lib.mkDefault (
-        lib.concatMapStringsSep "," toString config.services.openssh.ports
-      );
+      sshd = lib.mkIf config.services.openssh.enable {
+        settings.port = lib.mkDefault (
+          lib.concatMapStringsSep "," toString config.services.openssh.ports
+        );
+      };
     };
+    services.rban.actions = lib.mkIf cfg.mail.enable { sendmail-common.Init = mail; };
     # Failures are in the log from this level on.
     services.openssh.settings.LogLevel = lib.mkDefault "VERBOSE";
 
@@ -348,13 +451,19 @@ in
     systemd.packages = [ cfg.package ];
     systemd.services.rban = {
       wantedBy = [ "multi-user.target" ];
+      # Loaded anew, it has lost our rules.
+      partOf = lib.optional config.networking.firewall.enable "firewall.service";
       reloadTriggers = [ configuration ];
-      path = [ cfg.packageFirewall ] ++ cfg.extraPackages;
-      environment = lib.mapAttrs' (name: value: {
-        name = "RBAN_${name}";
-        inherit value;
-      }) cfg.settings;
+      path = [
+        cfg.packageFirewall
+        pkgs.iproute2
+      ]
+      ++ cfg.extraPackages;
+      inherit environment;
       serviceConfig = {
+        LoadCredential = lib.optional (
+          cfg.mail.enable && cfg.mail.passwordFile != null
+        ) "mail:${toString cfg.mail.passwordFile}";
         ExecStart = [
           ""
           "${lib.getExe cfg.package} server -c /etc/fail2ban --vendor ${vendor} -xf start"

@@ -36,6 +36,11 @@ rustPlatform.buildRustPackage {
   src = source;
   cargoLock.lockFile = ../Cargo.lock;
   doCheck = false;
+  # Its own filters and actions are beside it; commands find them without being told.
+  postPatch = ''
+    sed -i "s|\"/usr/share/rban\"|\"$out/share/rban\"|" src/config/mod.rs
+    grep -qF "\"$out/share/rban\"" src/config/mod.rs
+  '';
   # The integration tests' folder is not in the source.
   cargoBuildFlags = [ "--bin=rban" ];
 

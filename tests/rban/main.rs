@@ -26,6 +26,7 @@ mod log;
 mod mail;
 mod mailbox;
 mod manual;
+mod nixos;
 mod oracle;
 mod our_samples;
 mod packaging;

@@ -1,4 +1,4 @@
-//! What packages rban: the parts agree with each other, and the NixOS module evaluates.
+//! What packages rban: the parts agree with each other. The NixOS module is in nixos.rs.
 //!
 //! Packages are built and installed on booted systems by `make test-packages`, which is slow.
 
@@ -9,14 +9,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
-
-use crate::support::has;
+use crate::support::{has, skipped};
 
 /// What `make test-packages` fetches once.
-const KEPT: &str = "/var/cache/rban-lab";
+pub(crate) const KEPT: &str = "/var/cache/rban-lab";
 
-fn repository() -> &'static Path {
+pub(crate) fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -32,7 +30,7 @@ fn after<'t>(text: &'t str, start: &str) -> &'t str {
         .trim()
 }
 
-fn run(command: &mut Command) -> (bool, String) {
+pub(crate) fn run(command: &mut Command) -> (bool, String) {
     let output = command.output().expect("it runs");
     let said = [output.stdout, output.stderr].concat();
     (
@@ -185,7 +183,7 @@ fn the_role_writes_what_rban_reads_from_an_older_roles_variables() {
         "ansible-playbook".into()
     };
     if !has(&[&program.to_string_lossy()]) {
-        eprintln!("SKIPPED: the role's templates were not rendered: pip install ansible-core");
+        skipped("the role's templates were not rendered: pip install ansible-core");
         return;
     }
     let ansible = |arguments: &[&str]| {
@@ -239,7 +237,7 @@ fn the_role_writes_what_rban_reads_from_an_older_roles_variables() {
 fn the_selinux_module_compiles() {
     let rules = Path::new("/usr/share/selinux/devel/Makefile");
     if !rules.exists() || !has(&["make", "checkmodule", "semodule_package"]) {
-        eprintln!("SKIPPED: no policy to compile rban-selinux against: selinux-policy-dev");
+        skipped("no policy to compile rban-selinux against: apt-get install selinux-policy-dev");
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
@@ -254,134 +252,4 @@ fn the_selinux_module_compiles() {
         "rban.pp",
     ]));
     assert!(fine && folder.path().join("rban.pp").exists(), "{said}");
-}
-
-/// The module with these settings; `None`, and a loud word, where it cannot be evaluated.
-fn module(settings: &str) -> Option<Value> {
-    let lib = nixpkgs_lib().filter(|lib| lib.join("default.nix").exists());
-    let (Some(lib), true) = (lib, has(&["nix-instantiate"])) else {
-        eprintln!(
-            "SKIPPED: the NixOS module was not evaluated: install nix-bin and set \
-             RBAN_NIXPKGS_LIB to the folder lib/ of nixpkgs"
-        );
-        return None;
-    };
-    let output = Command::new("nix-instantiate")
-        .args(["--eval", "--strict", "--json"])
-        .arg(repository().join("nix/evaluate.nix"))
-        .args(["--arg", "lib", &format!("import {}", lib.display())])
-        .args(["--arg", "settings", settings])
-        .output()
-        .expect("nix-instantiate runs");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    Some(serde_json::from_slice(&output.stdout).expect("JSON"))
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a test is told by its environment where nixpkgs' lib is"
-)]
-fn nixpkgs_lib() -> Option<PathBuf> {
-    let kept = PathBuf::from(KEPT).join("nixpkgs.lib/lib");
-    let told = std::env::var_os("RBAN_NIXPKGS_LIB").map(PathBuf::from);
-    told.or_else(|| kept.exists().then_some(kept))
-}
-
-/// Options of nixpkgs' services.fail2ban and their types' names, as that module has them.
-const FAIL2BANS: &[(&str, &str)] = &[
-    ("enable", "boolean"),
-    ("package", "package"),
-    ("packageFirewall", "package"),
-    ("extraPackages", "list of package"),
-    ("bantime", "string"),
-    ("maxretry", "unsigned integer, meaning >=0"),
-    ("banaction", "string"),
-    ("banaction-allports", "string"),
-    ("ignoreIP", "list of string"),
-    ("daemonSettings", "attribute set of attribute set of "),
-    (
-        "jails",
-        "attribute set of (strings concatenated with \"\\n\" or (submodule))",
-    ),
-    ("filters", "attribute set of attribute set of attribute set"),
-    ("actions", "attribute set of attribute set of attribute set"),
-];
-
-#[test]
-fn the_nixos_module_has_fail2bans_options_and_makes_what_rban_reads() {
-    let Some(told) = module(
-        r#"{ services.rban = {
-            enable = true; checkConfig = false; bantime = "1h"; ignoreIP = [ "192.0.2.0/24" ];
-            bantime-increment = { enable = true; maxtime = "48h"; };
-            settings.LOGLEVEL = "DEBUG"; mail.enable = true;
-            jails.text = "enabled = true\nfilter = sshd\nbackend = polling\nlogpath = /etc/hostname";
-            jails.own = {
-              filter.Definition.failregex = "no from <HOST>$";
-              settings = { backend = "polling"; logpath = "/etc/hostname"; maxretry = 9; };
-            };
-            jails.sshd.settings.backend = "polling";
-        }; }"#,
-    ) else {
-        return;
-    };
-    for (name, kind) in FAIL2BANS {
-        let found = told["options"][name].as_str().unwrap_or("none");
-        assert!(found.starts_with(kind), "{name}: {found}");
-    }
-    let text = "null or string";
-    let increments = serde_json::json!({
-        "enable": "boolean", "factor": text, "formula": text, "maxtime": text,
-        "multipliers": text, "overalljails": "null or boolean", "rndtime": text,
-    });
-    assert_eq!(told["increments"], increments);
-    assert_eq!(told["failed"], Value::Array(Vec::new()));
-    assert_eq!(told["unit"]["environment"]["RBAN_LOGLEVEL"], "DEBUG");
-
-    // What it wrote, rban reads: over our own tree, as on NixOS.
-    let folder = tempfile::tempdir().expect("a folder");
-    for (name, text) in told["files"].as_object().expect("files") {
-        let path = folder.path().join(name);
-        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
-        fs::write(path, text.as_str().expect("text")).expect("written");
-    }
-    let rban = |arguments: &[&str]| {
-        run(Command::new(env!("CARGO_BIN_EXE_rban"))
-            .args(&arguments[..1])
-            .arg("-c")
-            .arg(folder.path())
-            .arg("--vendor")
-            .arg(repository().join("config"))
-            .args(&arguments[1..]))
-    };
-    let (fine, said) = rban(&["client", "-t"]);
-    assert!(fine, "{said}");
-    let (fine, said) = rban(&["client", "-d"]);
-    assert!(fine, "{said}");
-    for expected in [
-        "['set', 'own', 'maxretry', 9]",
-        "['set', 'sshd', 'bantime', '1h']",
-        "['set', 'sshd', 'addignoreip', '127.0.0.1/8', '::1', '192.0.2.0/24']",
-        "['set', 'sshd', 'bantime.maxtime', '48h']",
-        "['add', 'text', 'polling']",
-        "no from ",
-    ] {
-        assert!(said.contains(expected), "{expected} is not in {said}");
-    }
-}
-
-#[test]
-fn the_nixos_module_refuses_what_cannot_be() {
-    let Some(told) = module(
-        "{ services.fail2ban.enable = true; services.rban = { enable = true; \
-         bantime-increment = { formula = \"1\"; multipliers = \"1 2\"; }; }; \
-         networking.firewall.enable = false; }",
-    ) else {
-        return;
-    };
-    assert_eq!(told["failed"].as_array().map(Vec::len), Some(2), "{told}");
-    assert_eq!(told["warnings"].as_array().map(Vec::len), Some(1), "{told}");
-    let off = module("{ }").expect("it was evaluated above");
-    assert_eq!(off["etc"], Value::Array(Vec::new()), "{off}");
-    assert_eq!(off["unit"], Value::Null, "{off}");
 }
