@@ -57,7 +57,7 @@ fn entry(second: i64, fields: &[(&str, &str)]) -> Vec<u8> {
 }
 
 /// The same at this moment.
-fn fresh(fields: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn fresh(fields: &[(&str, &str)]) -> Vec<u8> {
     let since = std::time::UNIX_EPOCH.elapsed().expect("a clock after 1970");
     let text = entry(0, fields);
     let line = text.iter().position(|byte| *byte == b'\n').expect("a line");
@@ -92,13 +92,13 @@ fn cron(second: i64, message: &str) -> Vec<u8> {
 }
 
 /// systemd's own writer, on one file.
-struct Writer {
+pub(crate) struct Writer {
     child: Child,
     input: Option<ChildStdin>,
 }
 
 impl Writer {
-    fn on(path: &Path, environment: &[(&str, &str)]) -> Self {
+    pub(crate) fn on(path: &Path, environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(REMOTE)
             .arg("-o")
             .arg(path)
@@ -112,13 +112,13 @@ impl Writer {
         Self { child, input }
     }
 
-    fn write(&mut self, entry: &[u8]) {
+    pub(crate) fn write(&mut self, entry: &[u8]) {
         let input = self.input.as_mut().expect("an open pipe");
         input.write_all(entry).expect("an entry");
         input.flush().expect("an entry");
     }
 
-    fn close(mut self) {
+    pub(crate) fn close(mut self) {
         drop(self.input.take());
         assert!(self.child.wait().expect("its end").success());
     }

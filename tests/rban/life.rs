@@ -1,5 +1,5 @@
-//! A daemon's life and what survives it: fail2ban before and after us, kill -9, the service
-//! manager's ear, and what monitoring sees.
+//! A daemon's life and what survives it: kill -9, the service manager's ear, and what monitoring
+//! sees.
 
 #![expect(
     clippy::disallowed_methods,
@@ -187,16 +187,6 @@ impl Home {
         let rows = statement.query_map([], |row| row.get(0)).expect("rows");
         rows.map(|row| row.expect("text")).collect()
     }
-
-    pub(crate) fn bips(&self) -> Vec<String> {
-        self.rows(
-            "SELECT ip || ' ' || timeofban || ' ' || bantime || ' ' || bancount FROM bips ORDER BY ip",
-        )
-    }
-
-    pub(crate) fn positions(&self) -> Vec<String> {
-        self.rows("SELECT jail || path || ' ' || firstlinemd5 || ' ' || lastfilepos FROM logs")
-    }
 }
 
 impl Drop for Home {
@@ -219,49 +209,6 @@ pub(crate) fn append(path: &Path, text: &str) {
         .open(path)
         .expect("a log");
     file.write_all(text.as_bytes()).expect("appended");
-}
-
-/// One program bans, the other goes on.
-fn handed_over(first: Program, second: Program) {
-    let mut home = Home::new("", "action = note");
-    home.start(first);
-    for address in ["192.0.2.10", "192.0.2.11", "2001:db8::5"] {
-        home.failures(address, 3);
-        home.wait_banned(address);
-    }
-    let ends = home.ends();
-    assert_eq!(ends.len(), 3);
-    home.stop();
-    let (bips, positions) = (home.bips(), home.positions());
-    assert_eq!(bips.len(), 3);
-    home.start(second);
-    home.wait("all bans", |home| (home.ends().len() == 3).then_some(()));
-    assert_eq!(home.ends(), ends, "the same bans with the same ends");
-    let status = home.ask(&["status", "door"]);
-    assert!(
-        status.contains("Total failed:\t0"),
-        "nothing is read twice: {status}"
-    );
-    home.failures("192.0.2.12", 3);
-    home.wait_banned("192.0.2.12");
-    home.stop();
-    assert_eq!(home.bips()[..2], bips[..2], "the same times and counts");
-    assert_ne!(home.positions(), positions, "the log was read on");
-    assert_eq!(
-        home.rows("SELECT ip FROM bans").len(),
-        4,
-        "and each ban is one row"
-    );
-}
-
-#[test]
-fn what_fail2ban_banned_and_read_is_taken_over() {
-    handed_over(Program::Fail2ban, Program::Rban);
-}
-
-#[test]
-fn fail2ban_goes_on_with_what_we_banned_and_read() {
-    handed_over(Program::Rban, Program::Fail2ban);
 }
 
 #[test]

@@ -50,6 +50,7 @@ mod stock;
 mod store;
 mod support;
 mod table;
+mod takeover;
 mod trouble;
 mod vendor;
 mod why;
