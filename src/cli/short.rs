@@ -49,6 +49,7 @@ const DOWN: u8 = 2;
 struct Flags {
     json: bool,
     check: bool,
+    force: bool,
     lasting: Option<String>,
 }
 
@@ -61,6 +62,7 @@ pub(super) fn run(word: &str, rest: &[String], world: &mut World<'_>) -> u8 {
         match word.as_str() {
             "--json" => flags.json = true,
             "--check" => flags.check = true,
+            "--force" => flags.force = true,
             "--all" => all = true,
             "--for" => flags.lasting = words.next().cloned(),
             word => match word.strip_prefix("--for=") {
@@ -83,6 +85,7 @@ pub(super) fn run(word: &str, rest: &[String], world: &mut World<'_>) -> u8 {
         return 0;
     }
     world.level = options.level();
+    options.force |= flags.force;
     let mut words = vec![word.to_owned()];
     if all {
         words.push("--all".to_owned());

@@ -199,7 +199,7 @@ pub fn run(start: Start) -> Result<(), StartError> {
     if let Err(error) = &firewall {
         let message = format!(
             "Changes others make to the firewall are not seen at once ({error}), \
-             only by a look every few minutes"
+             only by a look every minute"
         );
         say(Level::Info, Logger::Server, message);
     }

@@ -49,7 +49,7 @@ const CLOCK_AGE: Span = Span::from_secs(60);
 /// Chunks of lines that are put by at start: fewer than readers have places for.
 const PUT_BY: usize = super::inbox::CHUNKS / 2;
 /// Firewalls that do not tell of changes are looked at this often, while they hold bans.
-const LOOK_EVERY: Span = Span::from_secs(300);
+const LOOK_EVERY: Span = Span::from_secs(60);
 /// Log positions are written this often while lines come in, as fail2ban does.
 const POSITIONS_EVERY: Span = Span::from_secs(10);
 /// By then the threads that a start or a reload began have begun.

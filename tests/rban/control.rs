@@ -438,6 +438,12 @@ fn short_forms_and_json_tell_how_the_jails_are() {
         json(&["get", "one", "maxretry", "--json"]),
         serde_json::json!({ "value": 5 })
     );
+    // Flags stand where help shows them.
+    assert_eq!(
+        rban(&["ban", "192.0.2.6", "one", "--force"], &conf),
+        (0, "1\n".to_owned())
+    );
+    assert_eq!(rban(&["unban", "192.0.2.6"], &conf), (0, "1\n".to_owned()));
     assert_eq!(json(&["stats", "--json"])["jails"][1]["name"], "two");
     assert_eq!(
         json(&["get", "none", "maxretry", "--json"])["error"],

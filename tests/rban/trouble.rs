@@ -666,7 +666,7 @@ fn a_restore_of_somebody_elses_rules_is_undone_at_once_or_at_the_next_look() {
                 let what = told.recv_timeout(LONG).expect("heard of it");
                 lab.send(Job::Disturbed(what.into()));
             } else {
-                // It tells nobody: that is what the look every few minutes is for.
+                // It tells nobody: that is what the look every minute is for.
                 assert_eq!(attacker.tries(GUILTY[0]), Open);
                 lab.send(Job::Check);
             }
