@@ -108,11 +108,8 @@ impl Daemon {
         ];
         if flavor != "short" {
             let banned = member.jail.bans().in_order();
-            let ids = banned
-                .iter()
-                .map(|ban| Value::Str(ban.id.to_string()))
-                .collect();
-            actions.push(pair("Banned IP list", Value::List(ids)));
+            let ids = Value::list(banned.map(|ban| ban.id.to_string()));
+            actions.push(pair("Banned IP list", ids));
         }
         let filter = vec![
             pair("Currently failed", counts.failed),
@@ -157,14 +154,7 @@ impl Daemon {
         let Some(member) = self.engine.member(name) else {
             return Value::List(Vec::new());
         };
-        Value::list(
-            member
-                .jail
-                .bans()
-                .in_order()
-                .iter()
-                .map(|ban| ban.id.to_string()),
-        )
+        Value::list(member.jail.bans().in_order().map(|ban| ban.id.to_string()))
     }
 
     pub(super) fn query(&mut self, name: &str, query: &Query) -> Answer {

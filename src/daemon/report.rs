@@ -61,10 +61,9 @@ impl Daemon {
             return Ok(absent(name, "failed", Some(why)));
         }
         let mut report = self.report_of(name)?;
-        let member = self.engine.member(name);
-        let banned = member.map(|member| member.jail.bans().in_order());
-        let addresses = banned.unwrap_or_default();
-        let addresses = Value::list(addresses.iter().map(|ban| ban.id.to_string()));
+        let members = self.engine.member(name).into_iter();
+        let banned = members.flat_map(|member| member.jail.bans().in_order());
+        let addresses = Value::list(banned.map(|ban| ban.id.to_string()));
         report.push(("addresses".into(), addresses));
         Ok(Value::Dict(report))
     }

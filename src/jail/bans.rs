@@ -253,17 +253,10 @@ impl Bans {
     }
 
     /// Current bans in the order they were made, as `status` lists them.
-    pub fn in_order(&self) -> Vec<Listed<'_>> {
-        let mut slots: Vec<(u32, u32)> = self
-            .entries
-            .iter()
-            .map(|(slot, e)| (e.order, slot))
-            .collect();
-        slots.sort_unstable();
-        slots
-            .into_iter()
-            .map(|(_, slot)| self.listed(slot))
-            .collect()
+    pub fn in_order(&self) -> impl Iterator<Item = Listed<'_>> {
+        let mut slots: Vec<u32> = self.entries.iter().map(|(slot, _)| slot).collect();
+        slots.sort_unstable_by_key(|&slot| self.entries[slot].order);
+        slots.into_iter().map(|slot| self.listed(slot))
     }
 
     fn listed(&self, slot: u32) -> Listed<'_> {
@@ -280,7 +273,6 @@ impl Bans {
     /// IDs banned within a network.
     pub fn within(&self, network: &Network) -> Vec<FailId> {
         self.in_order()
-            .into_iter()
             .filter(|ban| {
                 ban.id
                     .network()
@@ -307,9 +299,7 @@ impl Bans {
 
     /// Every current ban, made afresh: what a new action, or an emptied firewall, is told.
     pub fn all(&self) -> impl Iterator<Item = Arc<Ban>> {
-        self.in_order()
-            .into_iter()
-            .filter_map(|listed| self.find(listed.id))
+        self.in_order().filter_map(|listed| self.find(listed.id))
     }
 }
 

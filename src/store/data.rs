@@ -105,11 +105,13 @@ pub(super) fn decode(json: &[u8], maxmatches: usize) -> Data {
             ..Data::default()
         };
     };
-    let mut lines: Vec<MatchedLine> = match object.remove("matches") {
-        Some(Value::Array(lines)) => lines.into_iter().filter_map(matched_line).collect(),
-        _ => Vec::new(),
-    };
-    lines.drain(..lines.len().saturating_sub(maxmatches));
+    let mut lines = Vec::new();
+    if let Some(Value::Array(values)) = object.remove("matches") {
+        // Not collected: that would keep the values' room, five times what the lines need.
+        let first = values.len().saturating_sub(maxmatches);
+        lines.reserve_exact(values.len() - first);
+        lines.extend(values.into_iter().skip(first).filter_map(matched_line));
+    }
     let failures = object.remove("failures").and_then(|value| value.as_u64());
     let ip = object.remove("ip").and_then(|value| match value {
         Value::String(text) => FailId::parse(&text).network().copied(),

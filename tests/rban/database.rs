@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 use rusqlite::Connection;
 
 use crate::life::{Home, Program};
+use crate::reference;
 use crate::support::{said, with_own_mounts};
 
 /// A home whose database has a folder of its own.
@@ -372,4 +373,144 @@ fn a_database_that_cannot_be_written_is_read_and_written_when_it_can_be() {
         assert_eq!(times(&home, "Connected to"), 2, "{}", log(&home));
         home.stop();
     });
+}
+
+/// Reads a database over and over until a file says that it is enough; prints how often it could,
+/// and what went wrong. Each waits for a lock of ours, as Python's readers do by themselves.
+const READERS: &str = r#"
+import json, os, sqlite3, subprocess, sys
+sys.argv = json.load(sys.stdin)
+path, enough, how = sys.argv
+def python():
+    base = sqlite3.connect(path)
+    rows = base.execute("SELECT ip, timeofban, data FROM bips").fetchall()
+    base.close()
+    return len(rows)
+def tool():
+    sql = "SELECT count(*) FROM bips JOIN jails ON name = jail"
+    told = subprocess.run(["sqlite3", "-cmd", ".timeout 5000", path, sql], capture_output=True, text=True)
+    if told.returncode or told.stderr:
+        raise OSError(told.stderr)
+    return int(told.stdout.split()[-1])
+def fail2ban():
+    from fail2ban.server.database import Fail2BanDb
+    class Jail:
+        name = "door"
+        def __hash__(self): return 1
+    base = Fail2BanDb(path)
+    bans = base.getBans(jail=Jail())
+    base.close()
+    return len(bans)
+read = {"python": python, "sqlite3": tool, "fail2ban": fail2ban}[how]
+times, most, errors = 0, 0, []
+while True:
+    last = os.path.exists(enough)
+    try:
+        most = max(most, read())
+    except Exception as error:
+        errors.append(repr(error))
+    times += 1
+    if last:
+        break
+print(json.dumps([times, most, errors[:3]]))
+"#;
+
+/// `dbfile = None` keeps nothing, `:memory:` keeps it until the end: either way bans survive a reload
+/// and nothing comes to the disk.
+#[test]
+fn without_a_file_bans_survive_a_reload_and_nothing_is_on_the_disk() {
+    for dbfile in ["None", ":memory:"] {
+        let mut home = Home::new("", "action = note");
+        let conf = fs::read_to_string(home.path("fail2ban.conf")).expect("a configuration");
+        let file = format!("dbfile = {}/db", home.path("").display());
+        assert!(conf.contains(&file), "{conf}");
+        let conf = conf.replace(&file, &format!("dbfile = {dbfile}"));
+        home.write("fail2ban.conf", &conf);
+        home.start(Program::Rban);
+        home.failures("192.0.2.10", 3);
+        home.failures("192.0.2.11", 2);
+        wait_acted(&home, "192.0.2.10");
+        home.ask(&["set", "door", "banip", "2001:db8::1"]);
+        wait_acted(&home, "2001:db8::1");
+        let ends = home.ends();
+        let at = home.path("").display().to_string();
+        for reload in [&["-c", &at, "reload"][..], &["-c", &at, "reload", "door"]] {
+            assert_eq!(home.ask(reload), "OK\n", "{dbfile}");
+            assert_eq!(home.ends(), ends, "{dbfile}");
+        }
+        // Failures are kept too, and the log is not read again.
+        home.failures("192.0.2.11", 1);
+        wait_acted(&home, "192.0.2.11");
+        assert_eq!(acted(&home).len(), 3, "{dbfile}");
+        // A jail that is restarted reads its log again; by-hand bans come back of memory alone.
+        home.ask(&["-c", &at, "reload", "--restart", "door"]);
+        let kept = if dbfile == "None" { 2 } else { 3 };
+        home.wait("what is kept", |home| {
+            (home.ends().len() == kept).then_some(())
+        });
+        let shown = home.ask(&["get", "dbfile"]);
+        let expected = match dbfile {
+            "None" => "Database currently disabled\n",
+            _ => "Current database file is:\n`- :memory:\n",
+        };
+        assert_eq!(shown, expected);
+        home.stop();
+        let entries = fs::read_dir(home.path("")).expect("a folder");
+        let mut names: Vec<String> = entries
+            .map(|entry| {
+                entry
+                    .expect("an entry")
+                    .file_name()
+                    .to_string_lossy()
+                    .into_owned()
+            })
+            .collect();
+        names.sort();
+        let expected = "action.d acts door.log fail2ban.conf filter.d jail.conf log";
+        assert_eq!(names.join(" "), expected, "{dbfile}");
+        // A new start knows nothing of it, but for what the log's lines of the last minutes say.
+        home.start(Program::Rban);
+        home.wait("what the log says", |home| {
+            (home.ends().len() == 2).then_some(())
+        });
+        home.stop();
+    }
+}
+
+#[test]
+fn who_reads_the_database_meanwhile_never_fails_and_holds_up_nobody() {
+    const BANS: usize = 200;
+    const HOWS: [&str; 3] = ["python", "sqlite3", "fail2ban"];
+    if reference::python("print('null')").is_none() {
+        return;
+    }
+    let mut home = home("");
+    home.start(Program::Rban);
+    let readers = HOWS.map(|how| {
+        let paths = [home.path("state/db"), home.path("enough")];
+        let [path, enough] = paths.map(|path| path.display().to_string());
+        let question = serde_json::json!([path, enough, how]);
+        std::thread::spawn(move || reference::ask(READERS, &question))
+    });
+    for number in 0..BANS {
+        let address = format!("198.51.100.{number}");
+        home.failures(&address, 3);
+        wait_acted(&home, &address);
+    }
+    home.wait("all kept", |home| (kept(home).len() == BANS).then_some(()));
+    home.write("enough", "");
+    for (reader, how) in readers.into_iter().zip(HOWS) {
+        let told = reader.join().expect("its end").expect("an answer");
+        assert_eq!(told[2], serde_json::json!([]), "{how} {told}");
+        assert_eq!(told[1], BANS, "{how}");
+        assert!(told[0].as_u64() > Some(5), "{how}: {told}");
+    }
+    // Nothing had to be told.
+    let text = log(&home);
+    let told = text.replace("WARNING New database created", "");
+    assert!(
+        !told.contains("ERROR") && !told.contains("WARNING"),
+        "{told}"
+    );
+    home.stop();
 }
