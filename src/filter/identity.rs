@@ -50,7 +50,7 @@ fn by_name(name: &str, usedns: UseDns) -> Identity {
 fn id(fid: Fact<'_>, usedns: UseDns) -> FailId {
     match fid {
         Fact::Text(text) if usedns == UseDns::Raw => FailId::Raw(text.into()),
-        Fact::Text(text) => FailId::parse(text),
+        Fact::Text(text) => not_everybody(FailId::parse(text)),
         Fact::List(list) => FailId::Raw(tuple(list).into()),
     }
 }
@@ -64,20 +64,57 @@ fn subnet(ip: &str, cidr: Option<&str>) -> FailId {
     let network = prefix
         .and_then(|prefix| prefix.parse().ok())
         .and_then(|prefix| Network::new(address, prefix).ok());
-    FailId::Net(network.unwrap_or_else(|| Network::host(address)))
+    not_everybody(FailId::Net(
+        network.unwrap_or_else(|| Network::host(address)),
+    ))
+}
+
+/// A line that says `/0` is not about the whole net: for fail2ban it is about the one address
+/// whose bits are all zero.
+fn not_everybody(id: FailId) -> FailId {
+    match id {
+        FailId::Net(network) if network.prefix() == 0 => {
+            FailId::Net(Network::host(network.address()))
+        }
+        id => id,
+    }
 }
 
 /// A list as Python shows a tuple: what IDs and users of several parts are called.
 pub(super) fn tuple(texts: &[String]) -> String {
-    let quoted: Vec<String> = texts
-        .iter()
-        .map(|text| match text.as_str() {
-            "None" => "None".to_owned(),
-            text if text.contains('\'') && !text.contains('"') => format!("\"{text}\""),
-            text => format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'")),
-        })
-        .collect();
-    format!("({})", quoted.join(", "))
+    let mut out = String::from("(");
+    for (number, text) in texts.iter().enumerate() {
+        if number > 0 {
+            out.push_str(", ");
+        }
+        match text.as_str() {
+            "None" => out.push_str("None"),
+            text => quote(text, &mut out),
+        }
+    }
+    out.push(')');
+    out
+}
+
+/// A text as Python's `repr` shows it, but that characters beyond ASCII stay as they are.
+fn quote(text: &str, out: &mut String) {
+    let mark = match text.contains('\'') && !text.contains('"') {
+        true => '"',
+        false => '\'',
+    };
+    out.push(mark);
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c == mark => out.extend(['\\', c]),
+            c if c.is_ascii_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push(mark);
 }
 
 #[cfg(test)]
@@ -117,6 +154,11 @@ mod tests {
         );
         assert_eq!(known(&[("ip6", "::ffff:192.0.2.5")]), alone("192.0.2.5"));
         assert_eq!(known(&[("ip4", "999.1.1.1")]), alone("999.1.1.1"));
+        assert_eq!(
+            known(&[("ip4", "192.0.2.5"), ("cidr", "0")]),
+            alone("0.0.0.0")
+        );
+        assert_eq!(known(&[("fid", "::/0")]), alone("::"));
     }
 
     #[test]
@@ -152,5 +194,7 @@ mod tests {
             panic!("known");
         };
         assert_eq!(id.to_string(), "('a', \"o'n\", None)");
+        let odd = ["a\n\t\u{1}".to_owned(), "'\"\\é".to_owned()];
+        assert_eq!(tuple(&odd), r#"('a\n\t\x01', '\'"\\é')"#);
     }
 }

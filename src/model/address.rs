@@ -172,11 +172,25 @@ fn netmask_prefix(mask: IpAddr) -> Result<u8, AddressError> {
 
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_host() {
-            write!(f, "{}", self.address)
-        } else {
-            write!(f, "{}/{}", self.address, self.prefix)
+        match ipv4_compatible(self.address) {
+            // As C's inet_ntop writes them, and so fail2ban; they are not used any more.
+            Some(v4) => write!(f, "::{v4}")?,
+            None => write!(f, "{}", self.address)?,
         }
+        if self.is_host() {
+            return Ok(());
+        }
+        write!(f, "/{}", self.prefix)
+    }
+}
+
+/// The IPv4 half of `::a.b.c.d`, where its first two bytes are not zero.
+fn ipv4_compatible(address: IpAddr) -> Option<Ipv4Addr> {
+    match address {
+        IpAddr::V6(v6) if v6.to_bits() >> 32 == 0 && v6.to_bits() >> 16 != 0 => {
+            Some(Ipv4Addr::from_bits(v6.to_bits() as u32))
+        }
+        IpAddr::V4(_) | IpAddr::V6(_) => None,
     }
 }
 
@@ -233,6 +247,9 @@ mod tests {
         assert_eq!(shown("::ffff:192.0.2.5/120"), "192.0.2.0/24");
         assert_eq!(shown("[2001:DB8::5]"), "2001:db8::5");
         assert_eq!(shown("0.0.0.0/0"), "0.0.0.0/0");
+        assert_eq!(shown("::ffff:192"), "::255.255.1.146");
+        assert_eq!(shown("::1:2/127"), "::0.1.0.2/127");
+        assert_eq!(shown("::192"), "::192");
     }
 
     #[test]

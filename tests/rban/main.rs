@@ -51,6 +51,7 @@ mod store;
 mod support;
 mod table;
 mod takeover;
+mod tags;
 mod trouble;
 mod vendor;
 mod why;

@@ -15,9 +15,9 @@ use crate::reference;
 /// How many filters, each with a log of its own.
 const CASES: u64 = 600;
 /// The zone the reference program is asked in.
-const ZONE: &str = "CET-01CEST-02,M3.5.0,M10.5.0";
+pub(crate) const ZONE: &str = "CET-01CEST-02,M3.5.0,M10.5.0";
 /// 2026-11-22 12:00:00 in that zone.
-const NOON: i64 = 1_795_345_200;
+pub(crate) const NOON: i64 = 1_795_345_200;
 
 /// What lines say, after the connection's ID; `A` is an address, `N` a name, `T` a token.
 const TALK: [&str; 16] = [
@@ -95,19 +95,19 @@ const TOKENS: [&str; 3] = ["x1", "203.0.113.4", "a\"b'c"];
 
 /// A filter, how it is run, and the log.
 #[derive(Debug)]
-struct Case {
-    settings: FilterSettings,
-    usedns: UseDns,
-    in_operation: bool,
-    check_findtime: bool,
-    steps: Vec<(i64, String)>,
+pub(crate) struct Case {
+    pub(crate) settings: FilterSettings,
+    pub(crate) usedns: UseDns,
+    pub(crate) in_operation: bool,
+    pub(crate) check_findtime: bool,
+    pub(crate) steps: Vec<(i64, String)>,
 }
 
 /// A xorshift64*: the same seed gives the same cases.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -115,11 +115,11 @@ impl Dice {
         (drawn % bound as u64) as usize
     }
 
-    fn one_in(&mut self, sides: usize) -> bool {
+    pub(crate) fn one_in(&mut self, sides: usize) -> bool {
         self.below(sides) == 0
     }
 
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+    pub(crate) fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
         from[self.below(from.len())]
     }
 
@@ -206,7 +206,7 @@ impl Dice {
 }
 
 impl Case {
-    fn question(&self) -> Value {
+    pub(crate) fn question(&self) -> Value {
         let texts = |list: &[(String, Origin)]| -> Vec<String> {
             list.iter().map(|(text, _)| text.clone()).collect()
         };
@@ -215,7 +215,12 @@ impl Case {
             "failregex": texts(&self.settings.failregex),
             "ignoreregex": texts(&self.settings.ignoreregex),
             "maxlines": self.settings.maxlines,
-            "usedns": if self.usedns == UseDns::No { "no" } else { "raw" },
+            "usedns": match self.usedns {
+                UseDns::Yes => "yes",
+                UseDns::Warn => "warn",
+                UseDns::No => "no",
+                UseDns::Raw => "raw",
+            },
             "in_operation": self.in_operation,
             "check_findtime": self.check_findtime,
             "steps": self.steps,
@@ -223,7 +228,7 @@ impl Case {
     }
 
     /// The failures of each line; `None` if it is no filter.
-    fn judged(&self, zone: &Zone) -> Option<Vec<Value>> {
+    pub(crate) fn judged(&self, zone: &Zone) -> Option<Vec<Value>> {
         let reading = Reading {
             jail: "jail",
             usedns: self.usedns,
@@ -253,13 +258,19 @@ fn told(verdict: &Verdict) -> Option<Value> {
     let (Verdict::Failure(it) | Verdict::Named(it)) = verdict else {
         return None;
     };
+    // What is to be looked up is marked: somebody else does it.
+    let named = matches!(verdict, Verdict::Named(_));
     let mut data = data(&it.data);
     if let Some(ip) = it.ip {
         data.insert("ip".to_owned(), Value::from(ip.to_string()));
     }
     let lines: Vec<Value> = it.lines.iter().map(cut).collect();
     let time = it.time.as_secs_f64();
-    Some(json!([it.regex, it.id.to_string(), time, data, lines]))
+    let mut told = json!([it.regex, it.id.to_string(), time, data, lines]);
+    if named {
+        told[1] = json!({ "name": it.id.to_string() });
+    }
+    Some(told)
 }
 
 fn data(captured: &Captured) -> Map<String, Value> {
@@ -288,7 +299,7 @@ fn cut(line: &MatchedLine) -> Value {
 }
 
 /// The reference program's numbers as ours: a time is one with a fraction.
-fn as_ours(failures: &Value) -> Value {
+pub(crate) fn as_ours(failures: &Value) -> Value {
     let mut failures = failures.clone();
     for failure in failures.as_array_mut().into_iter().flatten() {
         if let Some(time) = failure.get(2).and_then(Value::as_f64) {
