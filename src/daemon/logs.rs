@@ -34,6 +34,9 @@ pub(super) struct Followed {
     pub(super) unwritten: bool,
     /// When it last said something.
     heard: Time,
+    /// The file of which a position was written last. That of another is written at once, or many
+    /// rotations later nobody finds the place again.
+    noted: Option<LineHash>,
     /// Bytes that made no sense, and lines that were too long, have been spoken of.
     said_invalid: bool,
     said_cut: bool,
@@ -473,6 +476,7 @@ impl Daemon {
             readers: Vec::new(),
             last_line: None,
             unwritten: false,
+            noted: None,
             heard: clock::now(),
             said_invalid: false,
             said_cut: false,
@@ -508,6 +512,8 @@ impl Daemon {
         followed.last_line = Some(now);
         followed.unwritten = true;
         followed.heard = now;
+        let hash = chunk.position().hash;
+        let is_another = hash.is_some() && std::mem::replace(&mut followed.noted, hash) != hash;
         let feeds: Vec<Feed> = followed
             .readers
             .iter()
@@ -539,6 +545,10 @@ impl Daemon {
         self.engine
             .lines(&feeds, chunk.lines(), now, &mut self.effects);
         self.perform();
+        // Behind the bans of these lines.
+        if is_another && let Some(followed) = self.files.get_mut(&log) {
+            followed.write_positions(&mut self.keeper);
+        }
     }
 
     /// Notes how far logs were read, for those that went on.

@@ -266,11 +266,12 @@ impl<F: Content> Follower<F> {
             self.logs.get_mut(&id)?.rest = rest;
         }
         let log = self.logs.get_mut(&id)?;
-        let path = log.rest.front().map_or(&*log.path, PathBuf::as_path);
+        if !log.rest.is_empty() && !self.is_still_there(id, tools) {
+            return Some(true);
+        }
+        let log = self.logs.get_mut(&id)?;
+        let path = log.rest.front().map_or(&*log.path, |(path, _)| path);
         let found = match tools.files.look(path) {
-            Ok(Some(found)) if log.rest.is_empty() || !log.leads_to(found) => Some(found),
-            // Gone again, or the one that has just been gone through under its new name.
-            Ok(_) | Err(_) if log.rest.pop_front().is_some() => return Some(true),
             Ok(found) => found,
             Err(error) => return self.fail(id, error, tools),
         };
@@ -298,18 +299,66 @@ impl<F: Content> Follower<F> {
                 }
                 Some(true)
             }
-            (Some(_), None) => self.switch(id, tools),
+            (Some(found), None) => {
+                let now = log.leads.map(|leads| (leads, found));
+                if log.rest.is_empty() && now.is_some() && log.passed != now {
+                    log.passed = now;
+                    let between = self.between(id, found, tools);
+                    if !between.is_empty() {
+                        self.logs.get_mut(&id)?.rest = between;
+                        return Some(true);
+                    }
+                }
+                self.switch(id, found, tools)
+            }
         }
     }
 
-    /// Opens who bears the name now. The next step looks again, for it may have changed since.
-    fn switch<D>(&mut self, id: LogId, tools: &mut Tools<'_, D>) -> Option<bool>
+    /// Whether the file that is to be gone through next is where it was; if it was renamed
+    /// meanwhile its place is noted, and if it is gone it is left out.
+    fn is_still_there<D>(&mut self, id: LogId, tools: &mut Tools<'_, D>) -> bool
+    where
+        D: Files<File = F>,
+    {
+        let Some(log) = self.logs.get_mut(&id) else {
+            return false;
+        };
+        let leads = log.leads.map(|leads| leads.identity);
+        let Some((path, wanted)) = log.rest.front_mut() else {
+            return false;
+        };
+        // The one that has just been gone through may turn up under its new name.
+        if leads != Some(*wanted) {
+            let bears = |path: &Path| tools.files.look(path) == Ok(Some(*wanted));
+            if bears(path) {
+                return true;
+            }
+            let versions = tools.files.versions(&log.path);
+            if let Some(now) = versions.into_iter().find(|path| bears(path)) {
+                *path = now;
+                return false;
+            }
+        }
+        log.rest.pop_front();
+        false
+    }
+
+    /// Opens who bears the name, if it is still the one that was found there. The next step looks
+    /// again, for it may have changed since.
+    fn switch<D>(&mut self, id: LogId, found: Identity, tools: &mut Tools<'_, D>) -> Option<bool>
     where
         D: Files<File = F>,
     {
         let log = self.logs.get_mut(&id)?;
         let rest = log.rest.pop_front();
-        let file = match tools.files.open(rest.as_deref().unwrap_or(&log.path)) {
+        let path = rest.as_ref().map_or(&*log.path, |(path, _)| path);
+        let file = match tools.files.open(path) {
+            Ok(Some(file)) if file.identity() != found => {
+                if let Some(rest) = rest {
+                    log.rest.push_front(rest);
+                }
+                return Some(true);
+            }
             Ok(Some(file)) => file,
             Ok(None) => return Some(true),
             Err(_) if rest.is_some() => return Some(true),

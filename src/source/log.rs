@@ -24,12 +24,14 @@ pub(super) struct Log {
     pub(super) leads: Option<FileKey>,
     /// The one before, which may still be written.
     pub(super) older: Option<FileKey>,
+    /// Between which two others were looked for that bore the name meanwhile.
+    pub(super) passed: Option<(FileKey, Identity)>,
     /// Lines of the one that bears the name have been told.
     pub(super) begun: bool,
     /// It was found out what was rotated away while nobody watched.
     pub(super) sought: bool,
     /// Those files, as long as they are to be gone through before the one that bears the name.
-    pub(super) rest: VecDeque<PathBuf>,
+    pub(super) rest: VecDeque<(PathBuf, Identity)>,
     /// One of them was the last to be opened.
     pub(super) detours: bool,
     /// The name may lead elsewhere now.
@@ -79,6 +81,7 @@ impl Log {
             opened: Vec::new(),
             leads: None,
             older: None,
+            passed: None,
             begun: false,
             sought: false,
             rest: VecDeque::new(),

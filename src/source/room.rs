@@ -8,6 +8,7 @@ use std::io::PipeReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::time::UNIX_EPOCH;
 
 use crate::model::Time;
 
@@ -222,7 +223,7 @@ impl Room {
             if !crowded {
                 return self.crowd(number, late);
             }
-            latest_first(&mut files);
+            self.admit_the_latest(number, std::mem::take(&mut files), late);
         }
         for path in files {
             self.admit(number, &path, late);
@@ -244,6 +245,25 @@ impl Room {
             };
             self.tell(event);
         }
+    }
+
+    /// Of files that cannot all be open, follows those written last; and goes through what else was
+    /// written lately.
+    fn admit_the_latest(&mut self, number: usize, files: Vec<PathBuf>, late: bool) {
+        let Some(wish) = self.wishes.get(&number) else {
+            return;
+        };
+        let young = (self.clock)() - wish.subscription.findtime;
+        for (written, path) in latest_first(files) {
+            if self.follower.logs.len() < self.disk.for_patterns() {
+                self.admit(number, &path, late);
+            } else if written >= young {
+                self.outside.insert(path, number);
+            } else {
+                break;
+            }
+        }
+        self.let_in(None);
     }
 
     /// Makes a wish's subscriber a member of the log at `path`.
@@ -441,14 +461,17 @@ impl Room {
     }
 }
 
-/// Those written last come first.
-fn latest_first(files: &mut [PathBuf]) {
+/// Files with the time they were written, the latest first.
+fn latest_first(files: Vec<PathBuf>) -> Vec<(Time, PathBuf)> {
     let written = |path: &PathBuf| {
-        std::fs::metadata(path)
-            .and_then(|found| found.modified())
-            .ok()
+        let time = std::fs::metadata(path).and_then(|found| found.modified());
+        let since = time.ok()?.duration_since(UNIX_EPOCH).ok()?;
+        Some(Time::from_micros(i64::try_from(since.as_micros()).ok()?))
     };
-    files.sort_by_cached_key(|path| Reverse(written(path)));
+    let dated = |path| (written(&path).unwrap_or_default(), path);
+    let mut files: Vec<_> = files.into_iter().map(dated).collect();
+    files.sort_by_key(|(time, _)| Reverse(*time));
+    files
 }
 
 impl Wish {
