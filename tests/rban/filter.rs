@@ -13,7 +13,7 @@ use rban::model::{
 const MIDNIGHT: i64 = 1_795_305_600;
 
 /// A filter from `key = value` lines; `failregex` and `ignoreregex` may come several times.
-fn filter(settings: &str) -> Result<Filter, FilterError> {
+pub(crate) fn filter(settings: &str) -> Result<Filter, FilterError> {
     let (mut filter, mut usedns) = (FilterSettings::default(), UseDns::Warn);
     let mut thorough = false;
     for (number, line) in settings.lines().enumerate() {

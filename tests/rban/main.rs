@@ -11,6 +11,7 @@ mod date;
 mod date_reference;
 mod dns;
 mod drivers;
+mod engine;
 mod filter;
 mod firewall;
 mod fuzz;
