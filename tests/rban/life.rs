@@ -96,6 +96,13 @@ impl Home {
         self.launch(Program::Rban, command);
     }
 
+    /// Starts rban by a command that ends in running what stands behind it.
+    pub(crate) fn start_by(&mut self, words: &[&str]) {
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).arg(env!("CARGO_BIN_EXE_rban"));
+        self.launch(Program::Rban, command);
+    }
+
     /// Starts rban and gives what it reads as standard input.
     pub(crate) fn start_with_input(&mut self) -> ChildStdin {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rban"));

@@ -284,3 +284,208 @@ fn whatever_happens_to_a_log_and_the_daemon_nobody_is_lost_and_nobody_counted_tw
         life.check();
     }
 }
+
+/// Another jail beside the home's own, on other logs.
+fn beside(logs: &str, more: &str) -> Home {
+    let home = Home::new("", "backend = auto");
+    let conf = fs::read_to_string(home.path("jail.conf")).expect("a configuration");
+    let at = home.path("").display().to_string();
+    let at = at.trim_end_matches('/');
+    let logs: Vec<String> = logs.split(' ').map(|log| format!("{at}/{log}")).collect();
+    let jail = format!(
+        "[other]\nenabled = true\nfilter = door\nbackend = auto\nlogpath = {}\n{more}\n",
+        logs.join("\n ")
+    );
+    home.write("jail.conf", &(conf + &jail));
+    home
+}
+
+fn wait_for(home: &Home, words: &str) {
+    home.wait(words, |home| log(home).contains(words).then_some(()));
+}
+
+/// What `/proc/PID/status` says, in KiB.
+fn kibibytes(home: &Home, name: &str) -> u64 {
+    let (_, child) = home.running.as_ref().expect("it runs");
+    let text = fs::read_to_string(format!("/proc/{}/status", child.id())).expect("a process");
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let digits = line.and_then(|rest| rest.trim_start_matches(':').split_whitespace().next());
+    digits.expect(name).parse().expect("a number")
+}
+
+#[test]
+fn pipes_devices_and_folders_are_no_logs_which_is_said_and_waits_for_one() {
+    let mut home = beside("pipe null folder", "");
+    nix::unistd::mkfifo(&home.path("pipe"), nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    std::os::unix::fs::symlink("/dev/null", home.path("null")).expect("a link");
+    fs::create_dir(home.path("folder")).expect("a folder");
+    home.start(Program::Rban);
+    for (name, kind) in [
+        ("pipe", "a named pipe"),
+        ("null", "a device"),
+        ("folder", "a directory"),
+    ] {
+        wait_for(
+            &home,
+            &format!("/{name} cannot be read: it is {kind}, not a log file"),
+        );
+    }
+    home.failures("198.51.100.1", 3);
+    home.wait_banned("198.51.100.1");
+    // What becomes one is read.
+    fs::remove_file(home.path("pipe")).expect("a pipe less");
+    fs::remove_dir(home.path("folder")).expect("a folder less");
+    append(&home, "pipe", lines("198.51.100.2", 2));
+    append(&home, "folder", lines("198.51.100.2", 1));
+    wait_for(&home, "[other] Ban 198.51.100.2");
+    home.stop();
+}
+
+#[test]
+fn a_line_of_a_gibibyte_and_a_log_of_nuls_cost_no_memory_and_hide_nothing() {
+    let mut home = beside("nuls.log", "");
+    append(&home, "nuls.log", "");
+    home.start(Program::Rban);
+    let block = vec![b'x'; 16 << 20];
+    let nuls = vec![0; 16 << 20];
+    for number in 0..64 {
+        append(&home, "door.log", &block);
+        if number < 8 {
+            append(&home, "nuls.log", &nuls);
+        }
+        if number == 32 {
+            // Another log goes on meanwhile.
+            append(&home, "nuls.log", "\n");
+            append(&home, "nuls.log", lines("198.51.100.1", 3));
+            wait_for(&home, "[other] Ban 198.51.100.1");
+        }
+    }
+    append(&home, "door.log", "\n");
+    home.failures("198.51.100.2", 3);
+    home.wait_banned("198.51.100.2");
+    let peak = kibibytes(&home, "VmHWM") >> 10;
+    assert!(peak < 96, "{peak} MiB");
+    let told = log(&home)
+        .matches("has lines longer than 1048576 bytes")
+        .count();
+    assert_eq!(told, 2, "each once\n{}", log(&home));
+    home.stop();
+}
+
+#[test]
+fn a_log_replaced_as_fast_as_it_goes_gives_nothing_twice_and_what_stands_is_read() {
+    let mut home = Home::new("", "backend = auto\nmaxretry = 1");
+    home.start(Program::Rban);
+    let mut number = 0;
+    let begun = std::time::Instant::now();
+    while begun.elapsed() < std::time::Duration::from_secs(3) {
+        number += 1;
+        append(&home, "next", lines(&format!("2001:db8::{number:x}"), 1));
+        let name = home.path("door.log");
+        match number % 3 {
+            0 => fs::rename(&name, home.path("door.log.1")).expect("renamed"),
+            1 => {}
+            _ => fs::remove_file(&name).expect("removed"),
+        }
+        fs::rename(home.path("next"), &name).expect("renamed");
+    }
+    let last = format!("Found 2001:db8::{number:x} ");
+    wait_for(&home, &last);
+    let text = log(&home);
+    for (address, times) in found(&text) {
+        assert_eq!(times, 1, "{address}");
+    }
+    let (_, child) = home.running.as_ref().expect("it runs");
+    let files = fs::read_dir(format!("/proc/{}/fd", child.id())).expect("descriptors");
+    let open = files
+        .flatten()
+        .filter_map(|file| fs::read_link(file.path()).ok())
+        .filter(|target| target.to_string_lossy().contains("door.log"));
+    assert!(open.count() <= 2, "of {number} logs two are open at most");
+    home.failures("198.51.100.1", 1);
+    home.wait_banned("198.51.100.1");
+    home.stop();
+}
+
+#[test]
+fn logs_beyond_the_limit_of_open_files_are_told_and_read_once_others_are_given_up() {
+    let names: Vec<String> = (0..110).map(|number| format!("n{number:03}.log")).collect();
+    let mut home = beside(&names.join(" "), "");
+    for name in &names {
+        append(&home, name, "something\n");
+    }
+    home.start_with_few_files("200");
+    wait_for(&home, "cannot be read: Too many open files");
+    // The other jail is none the worse.
+    home.failures("198.51.100.1", 3);
+    home.wait_banned("198.51.100.1");
+    for name in &names {
+        append(&home, name, lines("198.51.100.2", 1));
+    }
+    // The last ones were opened first.
+    for name in &names[60..100] {
+        let path = home.path(name).display().to_string();
+        home.ask(&["set", "other", "dellogpath", &path]);
+    }
+    let path = home.path(&names[0]).display().to_string();
+    wait_for(&home, &format!("{path} is read again"));
+    append(&home, &names[0], lines("198.51.100.3", 3));
+    wait_for(&home, "[other] Ban 198.51.100.3");
+    home.stop();
+}
+
+#[test]
+fn where_the_kernel_has_no_inotify_left_everything_is_polled_and_that_is_said() {
+    let mut home = beside("*.other", "");
+    home.start_by(&[
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "sh",
+        "-ec",
+        "echo 0 > /proc/sys/user/max_inotify_instances; exec \"$@\"",
+        "sh",
+    ]);
+    wait_for(&home, "door.log is polled: inotify: ");
+    home.failures("198.51.100.1", 3);
+    home.wait_banned("198.51.100.1");
+    append(&home, "new.other", lines("198.51.100.2", 3));
+    wait_for(&home, "[other] Ban 198.51.100.2");
+    fs::rename(home.path("door.log"), home.path("door.log.1")).expect("renamed");
+    append(&home, "door.log", lines("198.51.100.3", 3));
+    home.wait_banned("198.51.100.3");
+    home.stop();
+}
+
+#[test]
+fn a_link_switched_to_another_log_and_polling_tail_and_head_do_what_they_say() {
+    for backend in ["auto", "polling"] {
+        let mut home = beside("linked.log tail", "");
+        let conf = fs::read_to_string(home.path("jail.conf")).expect("a configuration");
+        let conf = conf.replace("/tail\n", "/tail.log tail\n");
+        home.write(
+            "jail.conf",
+            &conf.replace("backend = auto", &format!("backend = {backend}")),
+        );
+        append(&home, "tail.log", lines("198.51.100.8", 3));
+        append(&home, "one.log", lines("198.51.100.1", 3));
+        let link = home.path("linked.log");
+        std::os::unix::fs::symlink("one.log", &link).expect("a link");
+        home.start(Program::Rban);
+        wait_for(&home, "[other] Ban 198.51.100.1");
+        append(&home, "two.log", lines("198.51.100.2", 3));
+        std::os::unix::fs::symlink("two.log", home.path("new")).expect("a link");
+        fs::rename(home.path("new"), &link).expect("switched");
+        wait_for(&home, "[other] Ban 198.51.100.2");
+        append(&home, "two.log", lines("198.51.100.3", 3));
+        wait_for(&home, "[other] Ban 198.51.100.3");
+        // Of this only what comes; what was there is not looked at.
+        append(&home, "tail.log", lines("198.51.100.9", 3));
+        wait_for(&home, "[other] Ban 198.51.100.9");
+        let text = log(&home);
+        assert!(!text.contains("198.51.100.8"), "{text}");
+        let times = found(&text);
+        assert!(times.values().all(|times| *times == 3), "{times:?}");
+        home.stop();
+    }
+}
