@@ -216,7 +216,15 @@ fn describe(jail: &Json) -> String {
             (None, Some(why)) => why.to_owned(),
             (None, None) => "no line since the start".to_owned(),
         };
-        out.push_str(&format!("   {}: {last}\n", text(&source["path"])));
+        let position = source["position"].as_u64();
+        let position = position.map_or(String::new(), |at| format!(", read up to byte {at}"));
+        let errors = match source["errors"].as_u64() {
+            None | Some(0) => String::new(),
+            Some(1) => ", unreadable once".to_owned(),
+            Some(times) => format!(", unreadable {times} times"),
+        };
+        let path = text(&source["path"]);
+        out.push_str(&format!("   {path}: {last}{position}{errors}\n"));
     }
     let given_up = jail["given_up"]["patterns"].as_array();
     for pattern in given_up.into_iter().flatten() {

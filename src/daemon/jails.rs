@@ -43,6 +43,8 @@ pub(super) struct Running {
     pub(super) started: bool,
     /// Logs it waits for, by path or pattern, and why.
     pub(super) waits: BTreeMap<PathBuf, String>,
+    /// How often a log, or a file of a journal, turned out to be unreadable.
+    pub(super) errors: BTreeMap<PathBuf, u64>,
     /// Why it runs as it did before the last reload.
     pub(super) outdated: Option<String>,
     numbers: Arc<Numbers>,
@@ -189,6 +191,7 @@ impl Daemon {
             followed: Vec::new(),
             started: false,
             waits: BTreeMap::new(),
+            errors: BTreeMap::new(),
             outdated: None,
             numbers,
         });

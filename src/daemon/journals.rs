@@ -207,6 +207,7 @@ impl Daemon {
             JournalEvent::Failed { path, error, to } => {
                 let message = format!("{} cannot be read: {error}", path.display());
                 say(Level::Error, Logger::Filter, message);
+                self.count_error(&to, &path);
                 if let JournalError::Vacuumed(_) = error {
                     return; // It is gone, and so is the trouble.
                 }

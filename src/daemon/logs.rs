@@ -327,17 +327,29 @@ impl Daemon {
         }
     }
 
-    /// The files a jail reads now, with the time of the last line of each.
-    pub(super) fn read_files(&self, jail: &str) -> Vec<(String, Option<Time>)> {
-        let reads = |followed: &&Followed| followed.readers.iter().any(|r| *r.jail == *jail);
-        let files = self.files.values().filter(reads);
-        let mut files: Vec<(String, Option<Time>)> = files
-            .map(|followed| (followed.path.display().to_string(), followed.last_line))
-            .collect();
-        files.extend(self.journal_sources(jail));
-        files.extend(self.inlets_of(jail));
+    /// The files a jail reads now, with the time of the last line of each, and how far in bytes.
+    pub(super) fn read_files(&self, jail: &str) -> Vec<(String, Option<Time>, Option<u64>)> {
+        let read = |followed: &Followed| {
+            let mut readers = followed.readers.iter();
+            let reader = readers.find(|reader| *reader.jail == *jail)?;
+            let path = followed.path.display().to_string();
+            Some((path, followed.last_line, Some(reader.position.offset)))
+        };
+        let mut files: Vec<_> = self.files.values().filter_map(read).collect();
+        let others = self.journal_sources(jail).into_iter();
+        let others = others.chain(self.inlets_of(jail));
+        files.extend(others.map(|(name, last)| (name, last, None)));
         files.sort();
         files
+    }
+
+    /// Something of a log could not be read, for these jails.
+    pub(super) fn count_error(&mut self, audience: &[Subscriber], path: &Path) {
+        for running in &mut self.jails {
+            if audience.contains(&running.subscriber) {
+                *running.errors.entry(path.to_owned()).or_default() += 1;
+            }
+        }
     }
 
     /// Something happened to a log.
@@ -388,6 +400,7 @@ impl Daemon {
                 path, error, to, ..
             } => {
                 self.wait_for(&to, &path, &format!("it cannot be read: {error}"));
+                self.count_error(&to, &path);
                 for jail in self.jails_of(&to) {
                     let message = format!(
                         "[{jail}] {} cannot be read: {error}; the jail waits for it",

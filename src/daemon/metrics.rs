@@ -81,6 +81,11 @@ const METRICS: &[(&str, &str, &str)] = &[
         "Time since the jail's logs last said something.",
     ),
     (
+        "rban_source_errors_total",
+        "counter",
+        "Times a log of the jail turned out to be unreadable.",
+    ),
+    (
         "rban_action_errors_total",
         "counter",
         "Commands of an action that failed for good.",
@@ -342,6 +347,9 @@ impl Daemon {
                 "rban_searches_given_up_total" => Some(counters.exhausted as f64),
                 "rban_source_age_seconds" => {
                     heard.map(|heard| (now - heard).as_secs_f64().max(0.0))
+                }
+                "rban_source_errors_total" => {
+                    Some(self.jails[place].errors.values().sum::<u64>() as f64)
                 }
                 _ => None,
             };

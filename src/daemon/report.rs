@@ -1,5 +1,7 @@
 //! How the server and its jails are: what `rban status` and its `--json` tell (docs/json.md).
 
+use std::path::Path;
+
 use super::clock;
 use super::control::unknown_jail;
 use super::jails::backend_name;
@@ -93,18 +95,32 @@ impl Daemon {
                     .map(|why| format!("as before the last reload: {why}")),
             ),
         };
-        let read = self.read_files(name).into_iter().map(|(path, last)| {
+        let source = |path: &str, state: &str, why: Option<&str>| {
+            let errors = running.errors.get(Path::new(path));
+            vec![
+                ("path", path.into()),
+                ("state", state.into()),
+                ("why", text(why)),
+                ("errors", errors.copied().unwrap_or_default().into()),
+            ]
+        };
+        let read = self.read_files(name).into_iter().map(|(path, last, at)| {
             let age = last.map_or(Value::None, |last| (now - last).secs().max(0).into());
-            source(path.as_str().into(), "read", None, age)
+            let mut source = source(&path, "read", None);
+            source.push(("last_line_age", age));
+            source.push(("position", at.map_or(Value::None, Value::from)));
+            dict(source)
         });
-        let troubled = self.journal_troubles(name).into_iter().map(|(path, why)| {
-            let path = path.to_string_lossy().into_owned();
-            source(path.into(), "failing", Some(&why), Value::None)
-        });
-        let waited = running.waits.iter().map(|(path, why)| {
-            let path = path.to_string_lossy().into_owned();
-            source(path.into(), "waiting", Some(why), Value::None)
-        });
+        let unread = |path: &Path, state: &str, why: &str| {
+            let mut source = source(&path.to_string_lossy(), state, Some(why));
+            source.push(("last_line_age", Value::None));
+            source.push(("position", Value::None));
+            dict(source)
+        };
+        let troubled = self.journal_troubles(name).into_iter();
+        let troubled = troubled.map(|(path, why)| unread(&path, "failing", &why));
+        let waited = running.waits.iter();
+        let waited = waited.map(|(path, why)| unread(path, "waiting", why));
         let actions = running.actions.iter().map(|action| {
             dict(vec![
                 ("name", action.settings.name.as_str().into()),
@@ -144,15 +160,6 @@ fn given_up(counters: &Counters) -> Value {
     dict(vec![
         ("total", counters.exhausted.into()),
         ("patterns", Value::List(patterns.collect())),
-    ])
-}
-
-fn source(path: Value, state: &str, why: Option<&String>, age: Value) -> Value {
-    dict(vec![
-        ("path", path),
-        ("state", state.into()),
-        ("why", text(why.map(String::as_str))),
-        ("last_line_age", age),
     ])
 }
 

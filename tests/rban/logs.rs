@@ -332,6 +332,18 @@ fn pipes_devices_and_folders_are_no_logs_which_is_said_and_waits_for_one() {
     }
     home.failures("198.51.100.1", 3);
     home.wait_banned("198.51.100.1");
+    // How far each was read, and what went wrong.
+    let told = home.ask(&["--json", "status", "door"]);
+    let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+    let size = fs::metadata(home.path("door.log")).expect("a log").len();
+    assert_eq!(told["sources"][0]["position"], size, "{told}");
+    assert_eq!(told["sources"][0]["errors"], 0, "{told}");
+    let told = home.ask(&["--json", "status", "other"]);
+    let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+    for source in told["sources"].as_array().expect("a list") {
+        assert_eq!(source["errors"], 1, "{told}");
+        assert_eq!(source["position"], serde_json::Value::Null, "{told}");
+    }
     // What becomes one is read.
     fs::remove_file(home.path("pipe")).expect("a pipe less");
     fs::remove_dir(home.path("folder")).expect("a folder less");
