@@ -674,6 +674,61 @@ fn a_vacuumed_journal_that_was_read_is_no_trouble() {
     }
 }
 
+/// Where the entries of a journal are.
+fn entries_of(bytes: &[u8]) -> Vec<usize> {
+    let word = |at: usize| {
+        let word = bytes[at..at + 8].try_into().expect("eight bytes");
+        u64::from_le_bytes(word) as usize
+    };
+    let (mut at, tail) = (word(88), word(136));
+    let mut entries = Vec::new();
+    while at <= tail {
+        // `OBJECT_ENTRY`
+        if bytes[at] == 3 {
+            entries.push(at);
+        }
+        at += word(at + 8).next_multiple_of(8);
+    }
+    entries
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_yet_is_not_passed_over() {
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let made = elsewhere.path().join("made.journal");
+    let all: Vec<_> = (0..6)
+        .map(|second| sshd(second, &format!("m{second}.")))
+        .collect();
+    journal(&made, &all[..3], &[]);
+    let before = fs::read(&made).expect("a journal");
+    journal(&made, &all[3..], &[]);
+    let mut after = fs::read(&made).expect("a journal");
+    let root = tempfile::tempdir().expect("a directory");
+    let path = root.path().join("system.journal");
+    fs::write(&path, &before).expect("a journal");
+    let eye = Eye::on(vec![wish(JAIL, &folder(root.path()), "_COMM=sshd")]);
+    assert_eq!(eye.until("m2.").len(), 3);
+    // The last but one is not whole yet.
+    let entry = entries_of(&after)[4];
+    after[entry] = 0;
+    let mut file = OpenOptions::new().write(true).open(&path).expect("a file");
+    file.write_all(&after).expect("written");
+    assert_eq!(eye.until("m3."), ["host sshd[77]: m3."]);
+    file.seek(SeekFrom::Start(entry as u64)).expect("a place");
+    file.write_all(&[3]).expect("written");
+    let mut rest = Vec::new();
+    while rest.len() < 2 {
+        match eye.next() {
+            JournalEvent::Failed { error, .. } => panic!("{error}"),
+            JournalEvent::Entries(entries) => {
+                rest.extend(entries.into_iter().map(|entry| entry.line));
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(rest, ["host sshd[77]: m4.", "host sshd[77]: m5."]);
+}
+
 #[test]
 fn who_looks_into_the_folder_is_listened_to_for_a_while() {
     let root = tempfile::tempdir().expect("a directory");

@@ -28,6 +28,10 @@ const GIVEN: usize = 4096;
 /// After so many broken entries the rest of a file is passed over.
 const BAD_MAX: u32 = 1000;
 
+/// So often an entry is looked at that was written just now and cannot be read: for a second, as
+/// often as a watcher looks.
+const TRIES: u32 = 50;
+
 /// Boots of which the last moment is remembered.
 const BOOTS: usize = 64;
 
@@ -62,6 +66,12 @@ struct Open {
     head: Option<Head>,
     /// Entries that could not be read; the first was told of.
     bad: u32,
+    /// Entries there were when it was opened.
+    found: u64,
+    /// How often the next was looked at in vain.
+    tries: u32,
+    /// It is looked at again after the next refresh.
+    paused: bool,
 }
 
 #[derive(Debug)]
@@ -260,6 +270,9 @@ impl Reader {
             next,
             head: None,
             bad: 0,
+            found: entries,
+            tries: 0,
+            paused: false,
         });
     }
 
@@ -276,6 +289,7 @@ impl Reader {
     /// Sees what was written meanwhile; says which files are damaged, each once.
     pub(super) fn refresh(&mut self) -> Vec<(PathBuf, JournalError)> {
         let mut failed = Vec::new();
+        self.files.iter_mut().for_each(|open| open.paused = false);
         self.files.retain_mut(|open| match open.file.refresh() {
             Ok(()) => true,
             // journald empties what it deletes.
@@ -308,13 +322,21 @@ impl Reader {
             };
             let given = self.give(place, out);
             let open = &mut self.files[place];
+            if given.is_err() && waits(open) {
+                continue;
+            }
             open.next += 1;
-            open.head = None;
+            (open.head, open.tries) = (None, 0);
             if let Err(error) = given {
                 note(open, error, failed);
             }
         }
         true
+    }
+
+    /// Whether an entry cannot be read yet.
+    pub(super) fn waits(&self) -> bool {
+        self.files.iter().any(|open| open.paused)
     }
 
     /// Those for whom what comes now is new.
@@ -468,9 +490,13 @@ impl Start {
 
 /// The entry that comes next in a file; damaged ones are passed over.
 fn peek(open: &mut Open, failed: &mut Vec<(PathBuf, JournalError)>) -> Option<Head> {
+    if open.paused {
+        return None;
+    }
     while open.head.is_none() && open.next < open.file.header().entries {
         match open.file.head(open.next) {
             Ok(head) => open.head = Some(head),
+            Err(_) if waits(open) => return None,
             Err(error) => {
                 // Until it is written to again.
                 let is_over = error == JournalError::BROKEN_OFF;
@@ -483,6 +509,15 @@ fn peek(open: &mut Open, failed: &mut Vec<(PathBuf, JournalError)>) -> Option<He
         }
     }
     open.head
+}
+
+/// What cannot be read may be half written: nothing is passed over before it was looked at for a
+/// while. Of a file known to be damaged, or in what was there before, nothing is waited for.
+fn waits(open: &mut Open) -> bool {
+    let is_new = open.next >= open.found && !open.file.is_finished();
+    open.paused = is_new && open.bad == 0 && open.tries < TRIES;
+    open.tries += u32::from(open.paused);
+    open.paused
 }
 
 fn note(open: &mut Open, error: JournalError, failed: &mut Vec<(PathBuf, JournalError)>) {

@@ -422,6 +422,9 @@ impl Room {
                     self.tell(JournalEvent::Entries(entries));
                 }
             }
+            if self.readers[at].waits() {
+                self.expect((self.clock)(), WRITING);
+            }
             if let Some(to) = self.readers[at].caught_up() {
                 self.tell(JournalEvent::CaughtUp { to });
             }
