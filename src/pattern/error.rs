@@ -108,12 +108,10 @@ impl fmt::Display for Cause {
             Self::ShortEscape(e) => write!(f, "{e} has too few digits"),
             Self::OctalTooBig(e) => write!(f, "{e} is above \\377, the largest octal escape"),
             Self::NoSuchCharacter(e) => write!(f, "{e} is no character"),
-            Self::NamedCharacter(e) => {
-                write!(
-                    f,
-                    "the character {e} must be written as itself or as \\uXXXX"
-                )
-            }
+            Self::NamedCharacter(e) => write!(
+                f,
+                "{e} names no character; write \\N{{NAME}}, the character itself, or \\uXXXX"
+            ),
             Self::OpenGroup => f.write_str("this ( is never closed"),
             Self::ClosingWithoutOpening => f.write_str("this ) closes nothing"),
             Self::OpenClass => f.write_str("this [ is never closed"),

@@ -139,6 +139,9 @@ impl Parser<'_> {
                     _ => at + usize::from(braced),
                 };
                 let name = name.unwrap_or_default();
+                if let Some(c) = super::names::character(&name) {
+                    return Ok(u32::from(c));
+                }
                 let cause = Cause::NamedCharacter(format!("\\N{{{name}}}").into());
                 return Err(self.error_at(cause, place));
             }

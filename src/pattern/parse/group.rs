@@ -173,8 +173,7 @@ impl Parser<'_> {
         let group = if is_identifier(&name) {
             self.named(&name)?
         } else {
-            let number = Some(&name).filter(|name| name.bytes().all(|b| b.is_ascii_digit()));
-            match number.map(|name| name.parse::<usize>()) {
+            match digits(&name).map(|digits| digits.parse::<usize>()) {
                 None => return Err(self.error(Cause::BadGroupName(name.into()), back)),
                 Some(Ok(number @ 1..=MAX_GROUPS)) => {
                     let at = self.tokens.position() - back;
@@ -305,4 +304,17 @@ fn is_identifier(name: &str) -> bool {
     let mut chars = name.chars();
     chars.next().is_some_and(|c| c == '_' || c.is_alphabetic())
         && chars.all(|c| c == '_' || c.is_alphanumeric())
+}
+
+/// The digits of a number as Python's `int` reads it: blanks around it, a sign, `_` between digits.
+fn digits(text: &str) -> Option<String> {
+    let text = text.trim_matches(super::super::unicode::is_space);
+    let (text, negative) = match text.strip_prefix('-') {
+        Some(text) => (text, true),
+        None => (text.strip_prefix('+').unwrap_or(text), false),
+    };
+    let grouped = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let digits = text.replace('_', "");
+    let zero = digits.bytes().all(|b| b == b'0');
+    (text.split('_').all(grouped) && (!negative || zero)).then_some(digits)
 }

@@ -1,11 +1,12 @@
 //! Python's `re` syntax (3.11 and later) → [`Node`]. What Python refuses is refused here.
 //!
-//! Only `\N{…}` is not known (it would need the names of all characters), and the deprecated
-//! flag `t`. Flags are applied while reading: global ones can only stand at the very start.
+//! Only the deprecated flag `t` is not known. Flags are applied while reading: global ones can only
+//! stand at the very start.
 
 mod class;
 mod escape;
 mod group;
+mod names;
 mod tokens;
 
 use super::ast::{At, Category, CategoryKind, Fold, Greed, Node, Set};

@@ -155,6 +155,12 @@ impl Generator {
             25 => self
                 .pick(&[
                     r"\N{NOPE}",
+                    r"\N{LATIN SMALL LETTER A}",
+                    r"\N{latin capital letter b}?",
+                    r"[\N{DIGIT ONE}-\N{DIGIT TWO}\N{SNOWMAN}]",
+                    r"\N{LF}",
+                    r"\N{LATIN_SMALL_LETTER_A}",
+                    r"\N{}",
                     r"\N{",
                     r"\N",
                     r"\U0001f701",
