@@ -60,6 +60,8 @@ pub struct Flow {
     open: Option<Open>,
     /// Until when the next ban is of the same flood, and how long its digest collects.
     flood: Option<(Time, Span)>,
+    /// How many mails went out since it was made.
+    told: u64,
 }
 
 #[derive(Debug)]
@@ -109,9 +111,27 @@ impl Flow {
         self.open = Some(Open { due, step, bans });
     }
 
+    /// Mails that went out before we were, oldest first; they count as long as any.
+    pub fn recall(&mut self, sent: impl IntoIterator<Item = Time>, now: Time) {
+        self.sent
+            .extend(sent.into_iter().filter(|at| *at <= now).take(MOST));
+        self.forget(now);
+    }
+
+    /// When mails went out within the hour, oldest first.
+    pub fn sent(&self) -> impl Iterator<Item = Time> {
+        self.sent.iter().copied()
+    }
+
+    /// How many mails went out in this life.
+    pub const fn told(&self) -> u64 {
+        self.told
+    }
+
     /// A mail that is no ban's has gone out: it counts, and waits for nobody.
     pub fn note(&mut self, now: Time) {
         self.forget(now);
+        self.told += 1;
         if self.sent.len() >= MOST {
             self.sent.pop_front();
         }

@@ -146,6 +146,8 @@ struct State {
     lines: HashMap<Key, Line>,
     /// Places that take nothing, until when and why.
     troubles: HashMap<String, (Time, u32)>,
+    /// How many mails of all lines the disk knows to have gone out.
+    written: u64,
     count: u64,
     couriers: usize,
     idle: usize,
@@ -199,6 +201,7 @@ impl Post {
     fn resume(&self) {
         let now = self.0.outside.now();
         let mut state = self.0.lock();
+        state.recall(&self.0.spool, now);
         for name in self.0.spool.names().unwrap_or_default() {
             if !name.ends_with(SUFFIX) {
                 continue;
@@ -313,6 +316,16 @@ impl Post {
 }
 
 const SUFFIX: &str = ".mail";
+/// Where it is written which mails went out within the hour: a restart allows nobody more.
+const SENT: &str = "sent";
+
+/// When mails of one action went out, in microseconds, as it is written down.
+#[derive(Serialize, Deserialize)]
+struct Sent {
+    jail: String,
+    action: String,
+    at: Vec<i64>,
+}
 
 impl Letter {
     fn key(&self) -> Key {
@@ -337,6 +350,34 @@ impl State {
             digest: None,
             route: None,
         })
+    }
+
+    /// What went out before we were.
+    fn recall(&mut self, spool: &Spool, now: Time) {
+        let bytes = spool.read(SENT).unwrap_or_default();
+        // A file that cannot be read is as good as none: it is written anew with the next mail.
+        let known: Vec<Sent> = serde_json::from_slice(&bytes).unwrap_or_default();
+        for Sent { jail, action, at } in known {
+            let sent = at.into_iter().map(Time::from_micros);
+            self.line(&(jail, action)).flow.recall(sent, now);
+        }
+    }
+
+    /// Writes down what went out, if more did than the disk knows.
+    fn write_down(&mut self, spool: &Spool) {
+        let told = self.lines.values().map(|line| line.flow.told()).sum();
+        if told == self.written || spool.is_memory() {
+            return;
+        }
+        self.written = told;
+        let sent = self.lines.iter().map(|((jail, action), line)| Sent {
+            jail: jail.clone(),
+            action: action.clone(),
+            at: line.flow.sent().map(Time::micros).collect(),
+        });
+        let sent: Vec<Sent> = sent.filter(|sent| !sent.at.is_empty()).collect();
+        // Where the disk takes nothing, the mail itself has been told of.
+        let _ = spool.put(SENT, &serde_json::to_vec(&sent).unwrap_or_default());
     }
 
     /// Whoever mends an action's settings need not wait for the next try of its mails.
@@ -475,6 +516,7 @@ impl Shared {
 
     /// Sees to it that somebody looks at what has changed.
     fn wake(&self, state: &mut State, shared: &Arc<Self>) {
+        state.write_down(&self.spool);
         self.changed.notify_all();
         let wanted = state.next().is_some() && state.idle == 0 && state.couriers < COURIERS;
         if !wanted || state.ended {
@@ -495,6 +537,8 @@ impl Shared {
         while !state.ended {
             let now = self.outside.now();
             if let Some(name) = state.pick(now) {
+                // A digest that goes out counts as a mail.
+                state.write_down(&self.spool);
                 drop(state);
                 let delivery = AssertUnwindSafe(|| self.deliver(&name));
                 if panic::catch_unwind(delivery).is_err() {

@@ -93,7 +93,7 @@ fn kill(lab: &Lab) {
 
 /// The files of mails that wait.
 fn waiting(lab: &Lab) -> Vec<String> {
-    let list = lab.shell(&format!("ls {WAITING}"));
+    let list = lab.shell(&format!("ls {WAITING} | sed -n '/mail$/p'"));
     list.lines().map(str::to_owned).collect()
 }
 

@@ -144,7 +144,12 @@ fn good(_: &str) -> Result<Missed, Failure> {
 }
 
 fn files(folder: &Path) -> usize {
-    std::fs::read_dir(folder).unwrap().count()
+    let names = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    names
+        .filter(|name| name.to_string_lossy().ends_with(SUFFIX))
+        .count()
 }
 
 #[test]
@@ -396,4 +401,42 @@ fn settings_mended_by_a_reload_send_what_waits_at_once() {
     lab.take(mended).unwrap();
     assert!(matches!(lab.told(), Told::Sent(_)));
     assert_eq!(lab.post.waiting(), 0);
+}
+
+#[test]
+fn a_restart_allows_nobody_more_mails_within_the_hour() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits {
+        hourly: 3,
+        ..Limits::default()
+    };
+    let first = lab(Some(folder.path()), good);
+    for n in 0..3 {
+        first
+            .take_within(letter(&format!("192.0.2.{n}")), &limits)
+            .unwrap();
+        assert!(matches!(first.told(), Told::Sent(_)));
+        first.later(60);
+    }
+    first.kill();
+    let second = lab(Some(folder.path()), good);
+    second.later(200);
+    second.take_within(letter("192.0.2.9"), &limits).unwrap();
+    assert_eq!(
+        (second.post.waiting(), second.tried.try_iter().count()),
+        (1, 0)
+    );
+    second.later(3600);
+    let Told::Sent(digest) = second.told() else {
+        panic!("the digest goes out when the hour has room")
+    };
+    assert!(digest.contains("192.0.2.9"), "{digest}");
+    second.kill();
+    // What is written down is no more than what counts, and what cannot be read is no trouble.
+    let known = std::fs::read_to_string(folder.path().join(SENT)).unwrap();
+    assert!(known.len() < 200, "{known}");
+    std::fs::write(folder.path().join(SENT), "half a fi").unwrap();
+    let third = lab(Some(folder.path()), good);
+    third.take_within(letter("192.0.2.10"), &limits).unwrap();
+    assert!(matches!(third.told(), Told::Sent(_)));
 }
