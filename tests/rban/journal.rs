@@ -813,6 +813,59 @@ mod backend {
         bans_at_the_third(Program::Fail2ban);
     }
 
+    fn bytes_that_are_no_text_hide_nothing(program: Program) {
+        let (lab, mut writer) = world(program, JAIL);
+        lab.start();
+        for _ in 0..3 {
+            let mut entry = failure(ATTACKER);
+            let user = entry.windows(4).position(|at| at == b"root");
+            entry[user.expect("a user") + 1] = 0xe9;
+            writer.write(&entry);
+        }
+        lab.wait_for(&format!("[sshd] Ban {ATTACKER}"));
+        assert_eq!(lab.log().matches(&format!("Found {ATTACKER}")).count(), 3);
+    }
+
+    #[test]
+    fn rban_finds_what_is_no_text() {
+        bytes_that_are_no_text_hide_nothing(Program::Rban);
+    }
+
+    #[test]
+    fn fail2ban_finds_what_is_no_text() {
+        bytes_that_are_no_text_hide_nothing(Program::Fail2ban);
+    }
+
+    /// `journalctl --flush`: what was volatile is copied to the disk, then deleted, and it goes on
+    /// there.
+    #[test]
+    fn a_journal_that_moves_to_the_disk_is_read_on_there_and_nothing_twice() {
+        let lab = Lab::new(Program::Rban);
+        lab.write(
+            "jail.local",
+            JAIL.replace("[journalpath=/var/log/journal]", ""),
+        );
+        let id = lab.read("/etc/machine-id").trim().to_owned();
+        lab.shell(&format!("mkdir -p /run/log/journal/{id}"));
+        let run = lab.path(&format!("/run/log/journal/{id}/system.journal"));
+        let disk = lab.path(&format!("/var/log/journal/{id}/system.journal"));
+        let entries: Vec<_> = (0..2).map(|_| failure(ATTACKER)).collect();
+        super::journal(&run, &entries, &[]);
+        lab.start();
+        lab.wait("two failures", || {
+            let log = lab.log();
+            (log.matches(&format!("Found {ATTACKER}")).count() == 2).then_some(())
+        });
+        lab.shell(&format!("mkdir -p /var/log/journal/{id}"));
+        let mut writer = Writer::on(&disk, &[]);
+        entries.iter().for_each(|entry| writer.write(entry));
+        lab.shell("rm -r /run/log/journal");
+        (0..3).for_each(|_| writer.write(&failure(NEIGHBOUR)));
+        lab.wait_for(&format!("[sshd] Ban {NEIGHBOUR}"));
+        assert_eq!(lab.log().matches(&format!("Found {ATTACKER}")).count(), 2);
+        assert_eq!(lab.log().matches(&format!("Found {NEIGHBOUR}")).count(), 3);
+    }
+
     /// Journals of every kind, and what each option of the backend reads of them: the last number
     /// of an address is that of the journal.
     const JOURNALS: &[&str] = &[
