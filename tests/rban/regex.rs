@@ -91,6 +91,14 @@ fn samples(folder: &Path) {
     fs::write(folder.join("own.log"), SSHD).expect("a log");
     let crlf = SSHD.replace('\n', "\r\n");
     fs::write(folder.join("crlf.log"), crlf).expect("a log");
+    let many: String = (0..120)
+        .map(|n| {
+            let word = if n % 3 == 0 { "Found" } else { "Failed" };
+            let second = n % 60;
+            format!("Nov 23 04:50:{second:02} host sshd[17]: {word} password for root from 192.0.2.{n}\n")
+        })
+        .collect();
+    fs::write(folder.join("many.log"), many).expect("a log");
     let odd = [SSHD.as_bytes(), b"\xff\xfe bytes \x00 that are no text\n"].concat();
     fs::write(folder.join("odd.log"), odd).expect("a log");
     let latin = SSHD.replace("root", "r\u{f6}\u{f6}t");
@@ -176,6 +184,60 @@ const SAME: &[&[&str]] = &[
         "L/own.log",
         "R",
     ],
+    &["-o", "<br><ip><sp>x", "L/own.log", "R"],
+    &["-o", "<raw-ticket>", "L/own.log", "R"],
+    &[
+        "-o",
+        "<family> <ip-rev>",
+        "2024-01-01 00:00:00 2001:db8::1",
+        "<ADDR>",
+    ],
+    &["-o", "mlfid", "-r", "L/sshd", "F/sshd.conf"],
+    &[
+        "-o",
+        "<fid>|<ip>|<host>|<F-MLFID>",
+        "-r",
+        "L/sshd",
+        "F/sshd.conf",
+    ],
+    &["-o", "cidr", "L/own.log", "R"],
+    &["-o", "", "L/own.log", "R"],
+    &["--raw", "--no-check-all", "-o", "row", "L/own.log", "R"],
+    &["-o", "%(ip)s x\\ty <>", "L/own.log", "R"],
+    // How much is said.
+    &["-vv", "-r", "L/own.log", "R"],
+    &["-vvv", "-r", "L/own.log", "R"],
+    &["--verbosity", "2", "-r", "L/own.log", "R"],
+    &["--verbosity=0", "L/own.log", "R"],
+    &["--verbosity", "9", "L/own.log", "R"],
+    &["--verbosity", "x", "L/own.log", "R"],
+    &["--VD", "L/own.log", "R"],
+    &["-v", "--VD", "-d", "%b %d %H:%M:%S", "L/own.log", "R"],
+    &["-l", "INFO", "L/own.log", "R"],
+    &["-rvL2", "L/own.log", "R"],
+    &["-r", "--", "L/own.log", "R"],
+    &["L/own.log", "R", "--raw"],
+    &["--print-all-m", "L/own.log", "R"],
+    &["--verb", "L/own.log", "R"],
+    &["-x", "L/own.log", "R"],
+    &["-d"],
+    &["--out"],
+    // More lines than are listed.
+    &["-r", "L/many.log", "R"],
+    &["-r", "-v", "L/many.log", "R"],
+    &["--print-all-missed", "-r", "L/many.log", "R"],
+    &["-r", "L/many.log", "R", "for root"],
+    &["-r", "--print-all-ignored", "L/many.log", "R", "for root"],
+    // Filters by name and file.
+    &["L/own.log", "nofilter"],
+    &["L/own.log", "nofilter[mode=x]"],
+    &["L/own.log", "/etc/fail2ban/filter.d/none.conf"],
+    &["-r", "L/sshd", "sshd.conf"],
+    &["-c", "/nowhere", "L/own.log", "sshd"],
+    &["L/own.log", "common"],
+    &["L/own.log", "R", "/etc/fail2ban/filter.d/sogo-auth.conf"],
+    &["L/own.log", ""],
+    &["", "R"],
     // A regular expression, a text, another ignoreregex, dates, zones, names.
     &["L/own.log", "R"],
     &["-v", "L/own.log", "R", "for root"],
@@ -188,6 +250,17 @@ const SAME: &[&[&str]] = &[
     &["L/latin.log", "R"],
     &["-d", "^%b %d %H:%M:%S", "L/own.log", "R"],
     &["-d", "{^LN-BEG}", "-v", "L/own.log", "R"],
+    &["-d", "", "L/own.log", "R"],
+    &["-d", "EPOCH", "L/own.log", "R"],
+    &["-d", "{NONE}", "L/own.log", "R"],
+    &["-d", "TAI64N", "-v", "L/own.log", "R"],
+    &["-d", "^%b %d\n{^LN-BEG}", "L/own.log", "R"],
+    &["-e", "ascii", "L/own.log", "R"],
+    &["-e", "UTF_8", "L/own.log", "R"],
+    &["-e", "cp1252", "L/own.log", "R"],
+    &["--TZ=CET", "-o", "time", "L/own.log", "R"],
+    &["--TZ", "", "L/own.log", "R"],
+    &["--usedns", "x", "L/own.log", "R"],
     &["-d", "Epoch", "1500000000 fail 192.0.2.1", "fail <HOST>"],
     &["-v", "--TZ", "UTC+0300", "L/own.log", "R"],
     &[

@@ -114,7 +114,7 @@ const ROWS: &[Row] = &[
         "the configuration's directory (/etc/fail2ban); only it is read"),
     value(None, &["vendor"], ("DIR", |o, v| o.vendor = Some(v.into())),
         "what fills in beneath it (/usr/share/rban, without -c)"),
-    value(Some('d'), &["datepattern"], ("PATTERN", |o, v| o.datepattern = Some(v.into())),
+    value(Some('d'), &["datepattern"], ("PATTERN", |o, v| o.datepattern = given(v)),
         "how dates are written, over the filter's"),
     value(None, &["timezone", "TZ"], ("ZONE", |o, v| o.timezone = Some(v.into())),
         "the zone of dates that name none"),
@@ -142,7 +142,7 @@ const ROWS: &[Row] = &[
         "print addresses of debuggex.com for each line"),
     flag(None, &["no-check-all"], |o| o.first_only = true,
         "stop at the first regular expression that matches, as in operation"),
-    value(Some('o'), &["out"], ("WHAT", |o, v| o.out = Some(v.into())),
+    value(Some('o'), &["out"], ("WHAT", |o, v| o.out = given(v)),
         "print failures only: row, id, ip, msg, a captured name, or a text with <tags>"),
     flag(Some('i'), &["invert"], |o| o.invert = true,
         "with -o: print the lines that are no failure"),
@@ -327,6 +327,11 @@ pub(super) fn help() -> String {
         out.push_str(&format!("  {short}{long:<24} {}\n", row.help));
     }
     out
+}
+
+/// An option's word; an empty one is as if it were not there.
+fn given(word: &str) -> Option<String> {
+    Some(word).filter(|word| !word.is_empty()).map(Into::into)
 }
 
 #[cfg(test)]

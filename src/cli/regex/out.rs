@@ -235,7 +235,14 @@ fn tag_value(tag: &str, failure: &Failure) -> Option<String> {
             let lines: Vec<&str> = failure.lines.iter().map(|line| &*line.text).collect();
             lines.join("\n")
         }
+        "raw-ticket" => format!(
+            "BanTicket: ip={} time={} bantime=None bancount=0 #attempts=0 matches={}",
+            failure.id,
+            seconds(failure.time),
+            matches(&failure.lines)
+        ),
         "br" => "\n".to_owned(),
+        "sp" => " ".to_owned(),
         _ => return None,
     })
 }
