@@ -191,8 +191,9 @@ impl Filter {
                     _ => Covered::Several(&found.matched),
                 },
             };
-            self.conclude(hit, when, moment, out);
-            if !self.thorough {
+            let anybody = self.conclude(hit, when, moment, out);
+            // Of a match that says nobody the lines are gone, but fail2ban goes on with the others.
+            if (anybody || self.maxlines == 1) && !self.thorough {
                 return;
             }
         }
@@ -321,8 +322,14 @@ impl Filter {
         self.groups[index].collect(searched.text(content), fail, facts, own);
     }
 
-    /// From a match to a verdict: its session, and who it is about.
-    fn conclude(&mut self, hit: Hit<'_>, when: When, moment: &Moment, out: &mut Vec<Verdict>) {
+    /// From a match to a verdict: its session, and who it is about; `false` where neither is told.
+    fn conclude(
+        &mut self,
+        hit: Hit<'_>,
+        when: When,
+        moment: &Moment,
+        out: &mut Vec<Verdict>,
+    ) -> bool {
         self.counters.hits[hit.regex] += 1;
         let mut facts = std::mem::take(&mut self.scratch.facts);
         let in_session = facts.text(MLFID).is_some();
@@ -332,6 +339,7 @@ impl Filter {
             Some(merged) => Some(identify(&self.sessions.session(merged).facts, self.usedns)),
             None => Some(identify(&facts, self.usedns)),
         };
+        let anybody = merged.is_some() || !matches!(identity, Some(Identity::Missing));
         let mut waits = false;
         let known: fn(Failure) -> Verdict = Verdict::Failure;
         let report = match identity {
@@ -371,6 +379,7 @@ impl Filter {
             self.sessions.settle(merged, waits);
         }
         self.scratch.facts = facts;
+        anybody
     }
 
     fn help(

@@ -708,11 +708,25 @@ fn bytes_that_are_no_text_nuls_and_carriage_returns_are_judged_like_fail2ban() {
 }
 
 #[test]
-fn a_pattern_that_matches_nothing_at_all_finds_nobody() {
+fn a_pattern_that_matches_the_empty_string_finds_nobody() {
     let output = ours(
         &["--json", "--now", NOW, "-", "(?:<HOST>)?"],
-        SSHD.as_bytes(),
+        b"\n: !\n192.0.2.1 x\n",
     );
-    let said = err(&output) + &out(&output);
-    assert!(!said.contains("panicked"), "{said}");
+    let found = objects(&output);
+    let hits: Vec<usize> = found
+        .iter()
+        .map(|line| line["hits"].as_array().map_or(9, Vec::len))
+        .collect();
+    assert_eq!(hits, [0, 0, 1], "{}", out(&output));
+    // Nor do fail2ban's patterns behind it see the line.
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("empty.conf");
+    let patterns = "^(?:from <ADDR>|)\n  password for \\S+ from <HOST>";
+    fs::write(&path, format!("[Definition]\nfailregex = {patterns}\n")).expect("written");
+    let path = path.display().to_string();
+    let words = ["-o", "ip", "--no-check-all", "-", &path];
+    assert_eq!(out(&ours(&words, SSHD.as_bytes())), "");
+    let ignoring = ["-o", "ip", "-", FAILED, "x?"];
+    assert_eq!(out(&ours(&ignoring, SSHD.as_bytes())), "");
 }

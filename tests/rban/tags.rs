@@ -17,7 +17,12 @@ const CASES: u64 = 300;
 const NAME: (&str, [&str; 2]) = ("host.example.com", ["192.0.2.77", "2001:db8::77"]);
 
 /// Tags that say whom a line is about.
-const WHO: [&str; 27] = [
+const WHO: [&str; 31] = [
+    // What may match and say nobody, or an empty name.
+    "(?:<HOST>)?",
+    "(?:<ADDR>|)",
+    "(?:<F-ID>id</F-ID>)?",
+    "<F-ID>.*?</F-ID>",
     "<HOST>",
     "<HOST>",
     "<ADDR>",
