@@ -146,6 +146,34 @@ fn invalid_utf8_in_a_line_does_not_hide_it() {
 }
 
 #[test]
+fn an_unknown_logencoding_is_told_and_a_utf_16_log_with_crlf_is_read() {
+    const JAIL: &str = "enabled = true\nfilter = sshd\nmaxretry = 2\naction = dummy\n";
+    let lab = Lab::new(Program::Rban);
+    configure(
+        &lab,
+        &format!(
+            "[odd]\n{JAIL}logpath = /var/log/odd.log\nlogencoding = klingon\n\
+             [wide]\n{JAIL}logpath = /var/log/wide.log\nlogencoding = utf-16-le\n"
+        ),
+    );
+    lab.write("/var/log/odd.log", "");
+    lab.write("/var/log/wide.log", "");
+    lab.start();
+    lab.wait_for("[odd] unknown logencoding 'klingon'");
+    lab.wait_for("Jail 'wide' started");
+    lab.append("/var/log/odd.log", lab.failures("198.51.100.4", 2));
+    let lines = lab.failures("198.51.100.5", 2).replace('\n', "\r\n");
+    let wide: Vec<u8> = lines.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    // Half of a character, then the rest.
+    let (start, end) = wide.split_at(wide.len() / 4 * 2 + 1);
+    lab.append("/var/log/wide.log", start);
+    lab.append("/var/log/wide.log", end);
+    lab.wait_for("[odd] Ban 198.51.100.4");
+    lab.wait_for("[wide] Ban 198.51.100.5");
+    the_good_jail_bans(&lab, "198.51.100.6");
+}
+
+#[test]
 fn a_log_truncated_under_us_is_read_from_its_start() {
     let lab = beside_a_good_jail("");
     lab.wait_for("Jail 'good' started");
