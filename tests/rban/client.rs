@@ -249,7 +249,6 @@ status nope
 status one short
 status one nonsense
 status one basic
-status one cymru
 statistic
 statistics
 status one a b
@@ -472,7 +471,6 @@ status
 status two
 status two short
 status two basic
-status one cymru
 stop one
 status
 stop --all
