@@ -20,6 +20,8 @@ use nix::unistd::Pid;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
+use crate::support::{in_namespace, said};
+
 /// How long anything may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -218,24 +220,28 @@ pub(crate) fn append(path: &Path, text: &str) {
     file.write_all(text.as_bytes()).expect("appended");
 }
 
-#[test]
-fn many_bans_come_back_in_pieces_and_none_is_missing() {
-    let mut home = Home::new("", "");
+/// A stopped server's database with so many bans of an hour.
+fn fill(home: &mut Home, count: u32) {
     home.start(Program::Rban);
     home.stop();
     let now = jiff::Timestamp::now().as_second();
     let mut connection = Connection::open(home.path("db")).expect("a database");
     let transaction = connection.transaction().expect("a transaction");
-    for number in 0..2_500 {
-        let address = format!("10.7.{}.{}", number / 250, number % 250 + 1);
+    for number in 0..count {
+        let address = std::net::Ipv4Addr::from_bits(0x0A07_0000 + number);
         let sql = "INSERT INTO bips(ip, jail, timeofban, bantime, bancount, data) \
                    VALUES(?, 'door', ?, 3600, 1, '{}')";
         transaction
-            .execute(sql, rusqlite::params![address, now - 60])
+            .execute(sql, rusqlite::params![address.to_string(), now - 60])
             .expect("a row");
     }
     transaction.commit().expect("written");
-    drop(connection);
+}
+
+#[test]
+fn many_bans_come_back_in_pieces_and_none_is_missing() {
+    let mut home = Home::new("", "");
+    fill(&mut home, 2_500);
     home.start(Program::Rban);
     home.wait("2500 bans", |home| {
         home.ask(&["status", "door"])
@@ -245,20 +251,140 @@ fn many_bans_come_back_in_pieces_and_none_is_missing() {
     assert_eq!(home.ends().len(), 2_500);
 }
 
+/// One set of nftables, filled natively.
+const NFT: &str = "[Definition]\n\
+    actionstart = nft add table inet life; nft add set inet life door '{ type ipv4_addr; }'\n\
+    actionstop = nft delete table inet life\n\
+    actionflush = nft flush set inet life door\n\
+    actioncheck = nft list set inet life door > /dev/null\n\
+    actionban = nft add element inet life door { <ip> }\n\
+    actionunban = nft delete element inet life door { <ip> }\n";
+
+#[test]
+fn who_attacks_while_a_hundred_thousand_bans_come_back_is_banned_in_between() {
+    const RESTORED: u32 = 100_000;
+    in_namespace(|| {
+        let mut home = Home::new("", "action = nft[name=door]");
+        home.write("action.d/nft.conf", NFT);
+        fill(&mut home, RESTORED);
+        fs::remove_file(home.path("log")).expect("the log of before");
+        home.failures("192.0.2.1", 3);
+        home.start(Program::Rban);
+        home.failures("192.0.2.2", 3);
+        let all = format!("Currently banned:\t{}", RESTORED + 2);
+        home.wait("all bans", |home| {
+            let status = home.ask(&["status", "door", "short"]);
+            status.contains(&all).then_some(())
+        });
+        let log = fs::read_to_string(home.path("log")).expect("the log");
+        let bans: Vec<&str> = log.lines().filter(|line| line.contains("Ban ")).collect();
+        assert_eq!(bans.len() as u32, RESTORED + 2);
+        let place = bans.iter().position(|ban| ban.ends_with("] Ban 192.0.2.1"));
+        assert!(
+            place.is_some_and(|place| place < RESTORED as usize / 2),
+            "{place:?}"
+        );
+        home.wait("all of them in the kernel", |_| {
+            let told = said("nft list set inet life door");
+            let held = told.matches("10.").count() as u32 >= RESTORED;
+            (held
+                && ["192.0.2.1,", "192.0.2.2 "]
+                    .iter()
+                    .all(|ip| told.contains(ip)))
+            .then_some(())
+        });
+        home.stop();
+    });
+}
+
+/// How long the kernel keeps an address yet, in seconds; `None`: for ever.
+fn kept_for(address: &str) -> Option<Option<u64>> {
+    let told = said("nft list ruleset");
+    let quoted = regex::escape(address);
+    let pattern = format!(r"\b{quoted}\b(?: timeout \S+ expires (\S+?)[,\s])?");
+    let found = regex::Regex::new(&pattern).expect("a pattern");
+    let found = found.captures(&told)?;
+    let part = regex::Regex::new(r"(\d+)(ms|[dhms])").expect("a pattern");
+    Some(found.get(1).map(|left| {
+        let parts = part.captures_iter(left.as_str()).map(|part| {
+            let number: u64 = part[1].parse().expect("a number");
+            number
+                * match &part[2] {
+                    "d" => 86_400,
+                    "h" => 3_600,
+                    "m" => 60,
+                    "s" => 1,
+                    _ => 0,
+                }
+        });
+        parts.sum()
+    }))
+}
+
+#[test]
+fn a_change_of_bantime_moves_the_ends_of_bans_in_the_kernel_too() {
+    in_namespace(|| {
+        let mut home = Home::new("", "action = rban[name=door, port=22]");
+        let shipped = include_str!("../../config/action.d/rban.conf");
+        home.write("action.d/rban.conf", shipped);
+        home.start(Program::Rban);
+        home.failures("192.0.2.1", 3);
+        home.ask(&["set", "door", "banip", "2001:db8::1"]);
+        home.ask(&["set", "door", "banfor", "5h", "192.0.2.5"]);
+        home.wait_banned("192.0.2.1");
+        // The kernel's end is 10 s later than ours; a slow machine may take a minute to look.
+        let follow = |home: &Home, bantime: u64| {
+            for (address, secs) in [
+                ("192.0.2.1", bantime),
+                ("2001:db8::1", bantime),
+                ("192.0.2.5", 5 * 3_600),
+            ] {
+                home.wait(&format!("{address} for {secs} s"), |_| {
+                    let left = kept_for(address)??;
+                    (secs.saturating_sub(60)..=secs + 10)
+                        .contains(&left)
+                        .then_some(())
+                });
+            }
+            let ends = home.ends();
+            let with = |secs: u64| {
+                let shown = format!(" + {secs} = ");
+                ends.iter().filter(|end| end.contains(&shown)).count()
+            };
+            assert_eq!((with(bantime), with(5 * 3_600)), (2, 1), "{ends:?}");
+        };
+        follow(&home, 3_600);
+        assert_eq!(home.ask(&["set", "door", "bantime", "2h"]), "7200\n");
+        follow(&home, 7_200);
+        home.ask(&["set", "door", "bantime", "600"]);
+        follow(&home, 600);
+        home.ask(&["set", "door", "bantime", "-1"]);
+        home.wait("a ban for ever", |_| {
+            (kept_for("192.0.2.1") == Some(None)).then_some(())
+        });
+        // So does a reload of other files.
+        let conf = fs::read_to_string(home.path("jail.conf")).expect("the jails");
+        home.write("jail.conf", &conf.replace("bantime = 1h", "bantime = 30m"));
+        let at = home.path("").display().to_string();
+        assert_eq!(home.ask(&["-c", &at, "reload"]), "OK\n");
+        follow(&home, 1_800);
+        // And who is over by the new one goes at once.
+        home.ask(&["set", "door", "bantime", "0"]);
+        home.wait("their end", |_| {
+            let gone = ["192.0.2.1", "2001:db8::1"]
+                .iter()
+                .all(|ip| kept_for(ip).is_none());
+            (gone && kept_for("192.0.2.5").is_some()).then_some(())
+        });
+        home.stop();
+    });
+}
+
 /// Starts and kills, 200 times, a daemon that bans in a real firewall.
 #[test]
 fn kill_9_at_any_moment_loses_no_ban_of_the_kernels_and_doubles_none() {
     let home = Home::new("", "action = nft[name=door]");
-    home.write(
-        "action.d/nft.conf",
-        "[Definition]\n\
-         actionstart = nft add table inet life; nft add set inet life door '{ type ipv4_addr; }'\n\
-         actionstop = nft delete table inet life\n\
-         actionflush = nft flush set inet life door\n\
-         actioncheck = nft list set inet life door > /dev/null\n\
-         actionban = nft add element inet life door { <ip> }\n\
-         actionunban = nft delete element inet life door { <ip> }\n",
-    );
+    home.write("action.d/nft.conf", NFT);
     let script = r#"
         cd "$1"; rban=$2; n=0; : > seen
         list() { nft list set inet life door 2> /dev/null | grep -oE '198\.51\.100\.[0-9]+|203\.0\.113\.[0-9]+' | sort; }
