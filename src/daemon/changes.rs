@@ -37,6 +37,15 @@ impl Daemon {
                 let then = |_: &mut Self| Outcome::Now(Ok(Value::None));
                 Outcome::When(self.endings.of(name), Box::new(then))
             }
+            Change::UnbanIp { report_absent, ids } => {
+                self.unban(vec![jail], ids, move |unbanned| {
+                    if report_absent && !unbanned.absent.is_empty() {
+                        let absent = Value::List(unbanned.absent).repr();
+                        return Err(value_error(format!("not banned: {absent}")));
+                    }
+                    Ok(unbanned.count.into())
+                })
+            }
             change => self.change_now(name, &change).into(),
         }
     }
@@ -66,9 +75,6 @@ impl Daemon {
                 let ids: Vec<FailId> = ids.iter().map(|id| FailId::parse(id)).collect();
                 let count = self.with_jail(name, |jail, turn| jail.ban_for(&ids, bantime, turn));
                 return Ok(count.unwrap_or(0).into());
-            }
-            Change::UnbanIp { report_absent, ids } => {
-                return self.unban(name, ids, *report_absent);
             }
             Change::Action { action, properties } => {
                 return self.change_action(name, amended, action, properties);
@@ -231,24 +237,6 @@ impl Daemon {
             | Change::Action { .. } => return Ok(Value::None),
         };
         self.query(name, &query)
-    }
-
-    fn unban(&mut self, name: &str, ids: &[String], report_absent: bool) -> Answer {
-        let (mut count, mut absent) = (0, Vec::new());
-        for text in ids {
-            let id = FailId::parse(text);
-            match self.with_jail(name, |jail, turn| jail.unban(&id, turn)) {
-                Some(0) | None => absent.push(Value::Str(text.clone())),
-                Some(unbanned) => count += unbanned,
-            }
-        }
-        if report_absent && !absent.is_empty() {
-            return Err(value_error(format!(
-                "not banned: {}",
-                Value::List(absent).repr()
-            )));
-        }
-        Ok(count.into())
     }
 
     fn recount(&mut self, name: &str, change: impl FnOnce(&mut crate::jail::Counting)) {

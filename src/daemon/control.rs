@@ -14,7 +14,7 @@ use super::socket::Answer;
 use super::state::{Daemon, target_name};
 use crate::jail::Jail;
 use crate::log::Target;
-use crate::model::{FAIL2BAN_VERSION, FailId, Level, Logger};
+use crate::model::{FAIL2BAN_VERSION, Level, Logger};
 use crate::protocol::{self, Exception, Global, Request, Stop, Unban, Value};
 
 /// What `add` takes for a backend, and how fail2ban lists them.
@@ -98,6 +98,10 @@ impl Daemon {
             }
             Request::Reload(reload) => self.reload(&reload),
             Request::Why(who) => self.why(&who),
+            Request::Unban(Unban::Ids(ids)) => {
+                let jails = self.names();
+                self.unban(jails, ids, |unbanned| Ok(unbanned.count.into()))
+            }
             Request::ServerStream(stream) => self.obey_all(stream.into()),
             Request::Set(jail, change) => self.change(&jail, change),
             Request::MultiSet(jail, changes) => {
@@ -157,19 +161,6 @@ impl Daemon {
                     .sum();
                 Ok(count.into())
             }
-            Request::Unban(Unban::Ids(ids)) => {
-                let names = self.names();
-                let mut count = 0;
-                for id in &ids {
-                    let id = FailId::parse(id);
-                    for name in &names {
-                        count += self
-                            .with_jail(name, |jail, turn| jail.unban(&id, turn))
-                            .unwrap_or(0);
-                    }
-                }
-                Ok(count.into())
-            }
             Request::Banned(ids) => Ok(self.banned(&ids)),
             Request::GetGlobal(global) => Ok(self.global(global)),
             Request::SetGlobal(global, value) => self.set_global(global, &value),
@@ -179,6 +170,7 @@ impl Daemon {
             | Request::Start(_)
             | Request::Stop(_)
             | Request::Add { .. }
+            | Request::Unban(Unban::Ids(_))
             | Request::Why(_)
             | Request::Reload(_)
             | Request::ServerStream(_)

@@ -52,6 +52,8 @@ pub(super) struct Endings {
     waits: Vec<Wait>,
     /// Who asked the server to stop.
     farewells: Vec<Reply>,
+    /// How many names were waited for; it tells one from the next.
+    names: u64,
 }
 
 struct Wait {
@@ -75,6 +77,17 @@ impl Endings {
     pub(super) fn jails(&self) -> impl Iterator<Item = &Arc<str>> {
         let jails = self.under_way.iter().filter(|key| key.action.is_none());
         jails.map(|key| &key.jail)
+    }
+
+    /// A name's addresses are waited for as well; [`Daemon::ended`] is told when they are there.
+    pub(super) fn also(&mut self, name: &str) -> Key {
+        self.names += 1;
+        let key = Key {
+            jail: "".into(),
+            action: Some(format!("{} {name}", self.names).into()),
+        };
+        self.under_way.push(key.clone());
+        key
     }
 
     /// Answers those who asked for the end.

@@ -31,6 +31,7 @@ mod signals;
 mod socket;
 mod state;
 mod systemd;
+mod unban;
 mod why;
 
 use std::fmt;

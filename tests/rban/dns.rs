@@ -109,6 +109,81 @@ fn ip_host_is_what_fail2ban_says_and_nothing_that_a_shell_could_run() {
     ));
 }
 
+/// Host names, networks and single addresses as arguments, to both programs.
+#[test]
+fn names_and_networks_are_ignored_banned_and_unbanned_as_by_fail2ban() {
+    const STORY: &str = "
+        set lab addignoreip www.example.com
+        set lab addignoreip 203.0.113.32/28
+        set lab addignoreip 2001:db8:7::/48
+        get lab ignoreip
+        set lab attempt 203.0.113.80 x
+        set lab attempt 203.0.113.33 x
+        set lab attempt 2001:db8:7::1 x
+        set lab attempt 203.0.113.48 x
+        set lab delignoreip www.example.com
+        set lab attempt 203.0.113.80 x
+        set lab banip 203.0.113.5 2001:db8:5::5 203.0.113.80 198.51.100.1 198.51.100.200 2001:db8::77
+        set gate banip 203.0.113.5 203.0.113.80
+        get lab banip
+        set lab unbanip nowhere.example.com
+        set lab unbanip --report-absent nowhere.example.com
+        set lab unbanip --report-absent www.example.com nowhere.example.com 192.0.2.250
+        get lab banip
+        set lab unbanip both.example.com
+        get lab banip
+        get gate banip
+        set lab unbanip 198.51.100.0/24
+        set lab unbanip 198.51.100.0/24
+        get lab banip
+        set lab banip 198.51.100.0/25
+        set lab banip 198.51.100.0/25
+        get lab banip
+        set lab unbanip 198.51.100.7
+        set lab unbanip 198.51.100.0/25
+        set lab banip 203.0.113.80
+        unban www.example.com
+        unban both.example.com 2001:db8::/32
+        get lab banip
+        get gate banip";
+    let told = |program| {
+        let lab = lab(program);
+        lab.write("action.d/tell.conf", TELL);
+        let jail = |name| {
+            format!(
+                "[{name}]\nenabled = true\nfilter =\nfailregex = x <HOST>\nlogpath = /etc/hosts\n\
+                 backend = polling\nmaxretry = 9\n"
+            )
+        };
+        lab.write("jail.local", jail("gate") + &jail("lab"));
+        lab.start();
+        let lines = STORY.lines().map(str::trim).filter(|line| !line.is_empty());
+        lines
+            .map(|line| {
+                let words: Vec<&str> = line.split(' ').collect();
+                let reply = lab.client(&words);
+                let mut out: Vec<String> = reply.out.lines().map(str::to_owned).collect();
+                out.sort_unstable();
+                format!("{line}: {} {out:?}", reply.code)
+            })
+            .collect::<Vec<_>>()
+    };
+    let (ours, theirs) = (told(Program::Rban), told(Program::Fail2ban));
+    // 1.0.2 does not look at whom to ignore at an attempt, 1.1 does.
+    let attempts = ours.iter().filter(|told| told.contains(" attempt "));
+    let counted: Vec<bool> = attempts.map(|told| told.ends_with("[\"1\"]")).collect();
+    assert_eq!(counted, [false, false, false, true, true], "{ours:#?}");
+    let told = ours.iter().zip(&theirs);
+    let different: Vec<_> = told
+        .filter(|(ours, theirs)| ours != theirs && !ours.contains(" attempt "))
+        .collect();
+    assert!(different.is_empty(), "{different:#?}");
+    assert!(
+        ours.contains(&"set lab unbanip both.example.com: 0 [\"2\"]".to_owned()),
+        "{ours:#?}"
+    );
+}
+
 /// Puts whois servers into a world, and a sendmail that decodes what it is given.
 fn whois(lab: &Lab) {
     lab.write("/run/whois.py", include_str!("whois.py"));
