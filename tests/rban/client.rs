@@ -659,16 +659,21 @@ fn the_prompt_remembers_at_a_terminal() {
          if not child:\n\
          \x20   os.execv({}, ['fail2ban-client', '-s', {}, '-i'])\n\
          heard = b''\n\
-         def until(text, count):\n\
+         def until(done):\n\
          \x20   global heard\n\
-         \x20   while heard.count(text) < count:\n\
+         \x20   while not done():\n\
          \x20       if not select.select([terminal], [], [], 30)[0]: raise SystemExit(repr(heard))\n\
          \x20       heard += os.read(terminal, 4096)\n\
-         until(b'fail2ban> ', 1)\n\
-         os.write(terminal, b'ping\\r'); until(b'Server replied: pong', 1)\n\
-         os.write(terminal, b'echo one two\\r'); until(b'\\none two', 1)\n\
-         os.write(terminal, b'\\x1b[A\\x1b[A\\r'); until(b'Server replied: pong', 2)\n\
-         os.write(terminal, b'\\x1b[A\\x1b[A\\x7f\\x7f\\x7fthree\\r'); until(b'\\none three', 1)\n\
+         def prompted(): return heard.endswith((b'fail2ban> ', b'fail2ban> \\x1b[K'))\n\
+         def send(keys, answer, count):\n\
+         \x20   os.write(terminal, keys)\n\
+         \x20   until(lambda: heard.count(answer) == count)\n\
+         \x20   until(prompted)\n\
+         until(prompted)\n\
+         send(b'ping\\r', b'Server replied: pong', 1)\n\
+         send(b'echo one two\\r', b'\\none two', 1)\n\
+         send(b'\\x1b[A\\x1b[A\\r', b'Server replied: pong', 2)\n\
+         send(b'\\x1b[A\\x1b[A\\x7f\\x7f\\x7fthree\\r', b'\\none three', 1)\n\
          os.write(terminal, b'exit\\r')\n\
          print(json.dumps(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))\n",
         Value::str(env!("CARGO_BIN_EXE_rban")).repr(),
