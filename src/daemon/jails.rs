@@ -12,7 +12,7 @@ use super::ending::{Key, Outcome};
 use super::facts;
 use super::journals;
 use super::shared::Numbers;
-use super::state::{Daemon, Message};
+use super::state::{Daemon, Message, SETTLED};
 use crate::action::driver::Kind;
 use crate::action::{ActionSpec, Event, Job, Report, Way, Worker};
 use crate::config::{Complaint, Config, Disk, Loaded, Severity};
@@ -410,7 +410,7 @@ impl Daemon {
                 for name in &reloaded {
                     daemon.begin_actions(name);
                 }
-                daemon.settle_down();
+                daemon.settle_down(SETTLED);
                 say(Level::Info, Logger::Server, "Reload finished.");
                 Outcome::Now(Ok("OK".into()))
             }),

@@ -53,7 +53,10 @@ const LOOK_EVERY: Span = Span::from_secs(60);
 /// Log positions are written this often while lines come in, as fail2ban does.
 const POSITIONS_EVERY: Span = Span::from_secs(10);
 /// By then the threads that a start or a reload began have begun.
-const SETTLED: Span = Span::from_secs(1);
+pub(super) const SETTLED: Span = Span::from_secs(1);
+/// After the last ban for this long it is quiet: the next one may well take the half millisecond that
+/// mapping the program anew costs it.
+const QUIET: Span = Span::from_secs(10);
 
 /// What the daemon's thread is told.
 pub(super) enum Message {
@@ -204,7 +207,7 @@ impl Daemon {
 
     /// Takes messages until it is told to stop.
     pub(super) fn run(&mut self, inbox: &Inbox<Message>) {
-        self.settle_down();
+        self.settle_down(SETTLED);
         while !self.stopping {
             self.step(inbox);
         }
@@ -376,7 +379,10 @@ impl Daemon {
 
     fn perform_one(&mut self, jail: &Arc<str>, effect: Effect) {
         match effect {
-            Effect::Enforce(ban) => self.act(jail, || Job::Ban(Arc::clone(&ban))),
+            Effect::Enforce(ban) => {
+                self.settle_down(QUIET);
+                self.act(jail, || Job::Ban(Arc::clone(&ban)));
+            }
             Effect::Release(ban) => self.act(jail, || Job::Unban(Arc::clone(&ban))),
             Effect::Prolong(ban) => self.act(jail, || Job::Prolong(Arc::clone(&ban))),
             Effect::Verify(_) => self.act(jail, || Job::Check),
@@ -544,9 +550,10 @@ impl Daemon {
         }
     }
 
-    /// Something big is over: soon what only it needed is given back.
-    pub(super) fn settle_down(&mut self) {
-        self.settled = Some(clock::now() + SETTLED);
+    /// Something is done that touches much of the program: what only it needed is given back when
+    /// nothing more of the kind comes within `quiet`.
+    pub(super) fn settle_down(&mut self, quiet: Span) {
+        self.settled = Some(clock::now() + quiet);
     }
 
     /// Actions that hold bans in a firewall which tells nobody when it loses them.
