@@ -77,8 +77,11 @@ impl Automaton {
                 if entry >= SKIP {
                     break entry;
                 }
-                row = entry as usize;
                 at += 1;
+                if entry as usize == row {
+                    at += self.stayed(row, &body[at..]);
+                }
+                row = entry as usize;
             };
             if entry < ACTION {
                 row = (entry & !SKIP) as usize;
@@ -115,6 +118,16 @@ impl Automaton {
             }
             row = action.next as usize;
         }
+    }
+
+    /// Bytes of `rest` that leave a state as it is. No look into the table waits for the one before,
+    /// as it does from state to state.
+    #[inline]
+    fn stayed(&self, row: usize, rest: &[u8]) -> usize {
+        let symbols = self.alphabet.of_bytes();
+        let entries = &self.table[row..];
+        let stays = |byte: &u8| entries[usize::from(symbols[usize::from(*byte)])] as usize == row;
+        rest.iter().position(|byte| !stays(byte)).unwrap_or(rest.len())
     }
 
     /// Bytes of `rest` that leave a state as it is: until one byte comes, or what is not ASCII.
