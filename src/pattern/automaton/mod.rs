@@ -13,6 +13,7 @@
 //! memory is bounded; when that is full, rare lines go to the backtracker.
 
 mod alphabet;
+mod beginnings;
 mod step;
 mod travel;
 
@@ -21,6 +22,7 @@ use std::collections::HashMap;
 use super::program::Program;
 use super::slots::{Slots, UNSET};
 use alphabet::Alphabet;
+use beginnings::{Beginnings, Known};
 use step::{Key, State};
 use travel::{Halt, Journey};
 
@@ -125,6 +127,7 @@ pub(super) struct Automaton {
     unanswered: u32,
     /// The actions the last search came by, and where.
     trail: Vec<(u32, u32)>,
+    beginnings: Beginnings,
     /// Bytes the last search looked at; `None` if the text's end is what it saw, or it does not know.
     seen: Option<usize>,
 }
@@ -151,6 +154,7 @@ impl Automaton {
             bytes: 0,
             unanswered: 0,
             trail: Vec::new(),
+            beginnings: Beginnings::default(),
             seen: None,
         };
         automaton.begin();
@@ -167,6 +171,7 @@ impl Automaton {
         self.literals = Vec::new();
         self.bytes = 0;
         self.unanswered = 0;
+        self.beginnings.clear();
         self.row(State::first(self.patterns.len()));
     }
 
@@ -186,17 +191,26 @@ impl Automaton {
         if text.len() >= UNSET as usize {
             return Answer::Unknown;
         }
+        let bytes = text.as_bytes();
         let mut journey = Journey::new(std::mem::take(&mut self.trail));
+        let mut beginnings = std::mem::take(&mut self.beginnings);
+        let mut known = beginnings.recall(travel::body(bytes), &mut journey);
         let answer = loop {
-            match self.travel(&mut journey, text.as_bytes()) {
+            let pause = known.as_ref().and_then(Known::pause);
+            match self.travel(&mut journey, bytes, pause) {
                 Halt::Answer(answer) => break answer,
                 Halt::Unknown(symbol) => {
                     if self.step(journey.row, symbol, program) == UNKNOWN {
                         break Answer::Unknown;
                     }
                 }
+                Halt::Paused => known
+                    .take()
+                    .into_iter()
+                    .for_each(|known| known.note(&journey)),
             }
         };
+        self.beginnings = beginnings;
         slots.steps += journey.steps();
         self.seen = journey.seen(text.as_bytes());
         self.trail = journey.trail;

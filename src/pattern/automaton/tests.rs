@@ -54,18 +54,24 @@ fn expected(automaton: &Automaton, patterns: &[Regex], text: &str) -> Option<(us
     })
 }
 
+/// Patterns that an automaton runs; some are bound to the start of the text.
+fn some_patterns(generator: &mut Generator) -> Vec<Regex> {
+    let mut patterns = Vec::new();
+    let count = [1, 1, 2, 5][generator.below(4)];
+    while patterns.len() < count {
+        let anchor = ["", "^", "^ab", "\\b", "(?! ab).", "(?:(?! ab).)*?"][generator.below(6)];
+        let pattern = format!("{anchor}{}", generator.pattern());
+        patterns.extend(Regex::python(&pattern, Flags::default()));
+    }
+    patterns
+}
+
 #[test]
 fn it_finds_what_the_backtracker_finds() {
     let (mut known, mut hits, mut asked) = (0, 0, 0);
     for seed in 0..6_000 {
         let mut generator = Generator::new(seed);
-        let mut patterns = Vec::new();
-        let count = [1, 1, 2, 5][generator.below(4)];
-        while patterns.len() < count {
-            let anchor = ["", "^", "^ab", "\\b", "(?! ab).", "(?:(?! ab).)*?"][generator.below(6)];
-            let pattern = format!("{anchor}{}", generator.pattern());
-            patterns.extend(Regex::python(&pattern, Flags::default()));
-        }
+        let patterns = some_patterns(&mut generator);
         let mut automaton = automaton(&patterns);
         for _ in 0..12 {
             let mut text = generator.text();
@@ -87,6 +93,39 @@ fn it_finds_what_the_backtracker_finds() {
     assert!(
         known > 40_000 && hits > 15_000 && asked < known / 50,
         "{known} known, {hits} hits, {asked} ASCII texts left to the backtracker"
+    );
+}
+
+#[test]
+fn lines_that_begin_alike_have_their_own_ends() {
+    let (mut hits, mut places) = (0, 0);
+    for seed in 0..2_000 {
+        let mut generator = Generator::new(seed);
+        let patterns = some_patterns(&mut generator);
+        let mut automaton = automaton(&patterns);
+        let mut stem = String::new();
+        while stem.len() < 40 {
+            stem.push_str(&generator.text());
+            stem.retain(|sign| sign.is_ascii());
+        }
+        for _ in 0..24 {
+            let alike = generator.below(stem.len() + 1);
+            let mut text = format!("{}{}", &stem[..alike], generator.text());
+            if generator.below(2) == 0 {
+                text.push('\n');
+            }
+            let expected = expected(&automaton, &patterns, &text);
+            if let Some(found) = found(&mut automaton, &patterns, &text) {
+                let sources = || patterns.iter().map(Regex::resolved).collect::<Vec<_>>();
+                assert_eq!(found, expected, "{seed}: {text:?} in {:?}", sources());
+                hits += usize::from(found.is_some());
+            }
+        }
+        places += automaton.beginnings.places();
+    }
+    assert!(
+        hits > 10_000 && places > 1_000,
+        "{hits} hits, {places} places"
     );
 }
 

@@ -6,10 +6,10 @@ use super::{ACTION, ASK, Answer, Automaton, DEAD, Entry, SKIP, UNKNOWN};
 #[derive(Debug)]
 pub(super) struct Journey {
     pub(super) row: usize,
-    at: usize,
+    pub(super) at: usize,
     /// Bytes looked at by when it was over; 0 while it is not.
     seen: usize,
-    matched: Option<u16>,
+    pub(super) matched: Option<u16>,
     /// The actions it came by, and where.
     pub(super) trail: Vec<(u32, u32)>,
 }
@@ -19,6 +19,8 @@ pub(super) enum Halt {
     Answer(Answer),
     /// Nobody knows yet what this symbol leads to.
     Unknown(usize),
+    /// It has come as far as it was to, or further.
+    Paused,
 }
 
 /// Actions kept room for between searches: a line under attack may come by more.
@@ -57,11 +59,10 @@ impl Journey {
 }
 
 impl Automaton {
-    /// Goes on through `text` as far as the table leads.
-    pub(super) fn travel(&self, journey: &mut Journey, text: &[u8]) -> Halt {
-        // The last newline is a symbol of its own: `$` stands before it.
-        let last = text.len() - usize::from(text.ends_with(b"\n"));
-        let body = &text[..last];
+    /// Goes on through `text` as far as the table leads, or up to `pause`, a place before its last
+    /// newline and its end.
+    pub(super) fn travel(&self, journey: &mut Journey, text: &[u8], pause: Option<usize>) -> Halt {
+        let body = &text[..pause.unwrap_or(body(text).len())];
         let table = &self.table[..];
         let symbols = self.alphabet.of_bytes();
         let (mut row, mut at) = (journey.row, journey.at);
@@ -70,6 +71,10 @@ impl Automaton {
             let entry = loop {
                 symbol = match body.get(at) {
                     Some(&byte) => usize::from(symbols[usize::from(byte)]),
+                    None if pause.is_some() => {
+                        (journey.row, journey.at) = (row, at);
+                        return Halt::Paused;
+                    }
                     None if at < text.len() => self.alphabet.last_newline(),
                     None => self.alphabet.end(),
                 };
@@ -79,7 +84,7 @@ impl Automaton {
                 }
                 at += 1;
                 if entry as usize == row {
-                    at += self.stayed(row, &body[at..]);
+                    at += self.stayed(row, body.get(at..).unwrap_or_default());
                 }
                 row = entry as usize;
             };
@@ -127,7 +132,9 @@ impl Automaton {
         let symbols = self.alphabet.of_bytes();
         let entries = &self.table[row..];
         let stays = |byte: &u8| entries[usize::from(symbols[usize::from(*byte)])] as usize == row;
-        rest.iter().position(|byte| !stays(byte)).unwrap_or(rest.len())
+        rest.iter()
+            .position(|byte| !stays(byte))
+            .unwrap_or(rest.len())
     }
 
     /// Bytes of `rest` that leave a state as it is: until one byte comes, or what is not ASCII.
@@ -146,6 +153,11 @@ impl Automaton {
     pub(super) const fn again(row: usize) -> Entry {
         SKIP | row as Entry
     }
+}
+
+/// A text without its last newline, which is a symbol of its own: `$` stands before it.
+pub(super) fn body(text: &[u8]) -> &[u8] {
+    text.strip_suffix(b"\n").unwrap_or(text)
 }
 
 /// Whether a text begins with a literal; most are a few bytes, where a call would cost more.
