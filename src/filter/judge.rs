@@ -192,9 +192,17 @@ impl Filter {
                 },
             };
             let anybody = self.conclude(hit, when, moment, out);
-            // Of a match that says nobody the lines are gone, but fail2ban goes on with the others.
-            if (anybody || self.maxlines == 1) && !self.thorough {
+            if self.thorough {
+                continue;
+            }
+            if anybody {
                 return;
+            }
+            // Of a match that says nobody the lines are gone, but fail2ban goes on with the others;
+            // with nothing but a newline where there was one line.
+            if self.maxlines == 1 {
+                self.scratch.searched.new_text().push('\n');
+                content = false;
             }
         }
     }

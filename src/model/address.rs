@@ -203,10 +203,13 @@ pub enum FailId {
 }
 
 impl FailId {
-    /// An address or network where the text is one, else the text itself.
+    /// An address or network where the text is one, else the text itself; without the brackets
+    /// around it all, as fail2ban takes them off any ID.
     pub fn parse(text: &str) -> Self {
-        text.parse()
-            .map_or_else(|_| Self::Raw(text.into()), Self::Net)
+        let inner = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
+        let bare = inner.filter(|inner| !inner.is_empty()).unwrap_or(text);
+        bare.parse()
+            .map_or_else(|_| Self::Raw(bare.into()), Self::Net)
     }
 
     pub const fn network(&self) -> Option<&Network> {
@@ -250,6 +253,21 @@ mod tests {
         assert_eq!(shown("::ffff:192"), "::255.255.1.146");
         assert_eq!(shown("::1:2/127"), "::0.1.0.2/127");
         assert_eq!(shown("::192"), "::192");
+        assert_eq!(shown("[10.1.2.3/24]"), "10.1.2.0/24");
+    }
+
+    #[test]
+    fn brackets_around_any_id_go() {
+        for (text, id) in [
+            ("[user]", "user"),
+            ("[[x]]", "[x]"),
+            ("[999.1.1.1]", "999.1.1.1"),
+            ("[]", "[]"),
+            ("[a", "[a"),
+            ("[a]:1", "[a]:1"),
+        ] {
+            assert_eq!(FailId::parse(text), FailId::Raw(id.into()), "{text}");
+        }
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! judges must agree with us: what the file says (`failJSON`), and what the reference program itself
 //! makes of the line when asked for it here: same regular expression, ID, time, data and lines.
 
+mod twisted;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -280,13 +282,16 @@ fn ask(plan: &Plan, folders: &BTreeMap<String, PathBuf>) -> Option<Value> {
     let question = json!({ "filters": filters, "steps": steps }).to_string();
     let hex: String = question.bytes().map(|byte| format!("{byte:02x}")).collect();
     let script = "
-import json, logging
+import json, logging, signal
 from fail2ban.client.filterreader import FilterReader
 from fail2ban.server.filter import Filter
 from fail2ban.server.ipdns import DNSUtils
 from fail2ban.server.mytime import MyTime
 logging.getLogger('fail2ban').setLevel(100)
 MyTime.setTime(NOW)
+class Slow(BaseException): pass
+def slow(*_): raise Slow
+signal.signal(signal.SIGVTALRM, slow)
 question = json.loads(bytes.fromhex(QUESTION))
 settings, filters = [], []
 for name, folder, options in question['filters']:
@@ -320,10 +325,27 @@ def plain(value):
 verdicts = []
 for index, line, journal in question['steps']:
     flt = filters[index]
-    if journal:
-        found = flt.processLine(('', NOW_TEXT, line), NOW)
-    else:
-        found = flt.processLine(line)
+    if flt is None:
+        verdicts.append(None)
+        continue
+    try:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 3)
+        if journal:
+            found = flt.processLine(('', NOW_TEXT, line), NOW)
+        else:
+            found = flt.processLine(line)
+    except Slow:
+        # What it would have said is not known, nor what it remembers now.
+        flt = filters[index] = None
+        found = None
+    except Exception:
+        # In operation it is logged, and the line means nothing.
+        found = []
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    if found is None:
+        verdicts.append(None)
+        continue
     verdicts.append([[regex, None if fid is None else str(fid), time,
         {k: plain(v) for k, v in fail.items() if k not in ('matches', 'nofail-matches', 'mlfpending')},
         [list(l) for l in fail.get('matches', [])]]
