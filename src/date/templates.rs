@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::describe::Said;
 use super::error::DateError;
-use super::formats::{FORMATS, WEIGHT_AT_LINE_BEGIN};
+use super::formats::{FORMATS, Format, WEIGHT_AT_LINE_BEGIN};
 use super::template::{self, LINE_BEGIN, Template};
 
 /// A detector's templates as set, before any line is seen.
@@ -12,6 +12,8 @@ use super::template::{self, LINE_BEGIN, Template};
 pub(super) struct Templates {
     pub(super) list: Vec<Arc<Template>>,
     pub(super) said: Vec<Said>,
+    /// What each template of the list that stands alone on its line is looked up by.
+    keys: Vec<(usize, String)>,
 }
 
 impl Templates {
@@ -37,12 +39,16 @@ impl Templates {
         let key = template::key(pattern);
         match key.as_str() {
             LINE_BEGIN => {
+                self.weigh();
                 let line_begin = defaults(year).into_iter().filter(|one| one.line_begin);
                 let count = self.add_missing(line_begin);
                 self.said.push(Said::Filtered { count });
             }
             // fail2ban's filter lets none through; alone it leads to the defaults after all.
-            "{DEFAULT}" => self.said.push(Said::Filtered { count: 0 }),
+            "{DEFAULT}" => {
+                self.weigh();
+                self.said.push(Said::Filtered { count: 0 });
+            }
             "{NONE}" => self.add_pattern("{UNB}^", year)?,
             key if key.contains("{DATE}") => self.add_dates(pattern, year)?,
             _ => self.add_pattern(pattern, year)?,
@@ -56,7 +62,22 @@ impl Templates {
         self.said.push(Said::Pattern {
             index: self.list.len(),
         });
+        self.keys.push((self.list.len(), template::key(pattern)));
         self.push(template)
+    }
+
+    /// What is written just like a default's copy for the line's begin is that copy to fail2ban,
+    /// with its weight, once the defaults are asked for.
+    fn weigh(&mut self) {
+        for (index, key) in &self.keys {
+            let is_copy = |pattern: &str| key.strip_prefix(LINE_BEGIN) == Some(pattern);
+            let template = self.list.get_mut(*index).and_then(Arc::get_mut);
+            if let Some(template) = template
+                && at_line_begin().any(|format| is_copy(format.pattern))
+            {
+                template.weight = WEIGHT_AT_LINE_BEGIN;
+            }
+        }
     }
 
     /// `{DATE}`: the pattern once with each of the default formats.
@@ -122,16 +143,20 @@ fn defaults(year: i16) -> Vec<Arc<Template>> {
     }
 }
 
+/// The formats that are also tried at the line's begin, by a copy.
+fn at_line_begin() -> impl Iterator<Item = &'static Format> {
+    FORMATS.iter().filter(|format| {
+        !format.pattern.starts_with(LINE_BEGIN) && !format.pattern.starts_with('^')
+    })
+}
+
 fn make_defaults(year: i16) -> Vec<Arc<Template>> {
     let make = |pattern: &str, needs| {
         let mut template = Template::new(pattern, year).ok()?;
         template.needs = needs;
         Some(template)
     };
-    let at_line_begin = FORMATS.iter().filter(|format| {
-        !format.pattern.starts_with(LINE_BEGIN) && !format.pattern.starts_with('^')
-    });
-    let copies = at_line_begin.filter_map(|format| {
+    let copies = at_line_begin().filter_map(|format| {
         let mut copy = make(&format!("{LINE_BEGIN}{}", format.pattern), format.needs)?;
         copy.weight = WEIGHT_AT_LINE_BEGIN;
         Some(copy)

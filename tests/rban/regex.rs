@@ -142,6 +142,7 @@ const SAME: &[&[&str]] = &[
     &["-r", "L/lighttpd-auth", "F/lighttpd-auth.conf"],
     &["-r", "L/pam-generic", "F/pam-generic.conf"],
     &["-r", "L/suhosin", "F/suhosin.conf"],
+    &["-r", "-v", "L/nsd", "F/nsd.conf"],
     // Which lines are listed.
     &[
         "-r",

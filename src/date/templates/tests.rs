@@ -63,6 +63,26 @@ fn lines_are_templates_and_words_are_groups_of_them() {
 }
 
 #[test]
+fn what_is_written_as_a_default_weighs_as_much_beside_the_defaults() {
+    let first = |datepattern: &str| {
+        let templates = Templates::new(Some(datepattern), 2026).expect(datepattern);
+        templates.list[0].weight
+    };
+    for (datepattern, weight) in [
+        ("{^LN-BEG}Epoch\n{^LN-BEG}", 100.0),
+        ("{^LN-BEG}%m/%d/%ExY:%H:%M:%S\n%H\n{^LN-BEG}", 100.0),
+        ("{^LN-BEG}TAI64N\n{DEFAULT}", 100.0),
+        ("{^LN-BEG}Epoch\n%H", 1.0),
+        ("^EPOCH\n{^LN-BEG}", 1.0),
+        ("{^LN-BEG}%H:%M:%S\n{^LN-BEG}", 1.0),
+        ("%m/%d/%ExY:%H:%M:%S\n{^LN-BEG}", 1.0),
+        ("{^LN-BEG}Epoch\nx{DATE}", 1.0),
+    ] {
+        assert_eq!(first(datepattern), weight, "{datepattern}");
+    }
+}
+
+#[test]
 fn a_template_cannot_stand_twice() {
     let error = Templates::new(Some("%H\n%Y\n%H"), 2026).expect_err("the same twice");
     assert_eq!(
