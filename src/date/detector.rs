@@ -12,6 +12,7 @@ use super::template::Kind;
 use super::templates::Templates;
 use super::zone::{Clock, Zone};
 use crate::model::{Record, Time};
+use crate::pattern::Slots;
 
 /// Where a line's date stands, and when it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,6 +166,28 @@ impl Detector {
                 epoch(&line[slots.get(group)?], long).map(Reading::Moment)
             }
             Kind::Tai64n => tai64n(&line[slots.get(1)?]).map(Reading::Moment),
+        }
+    }
+
+    /// Whether fail2ban has a whole number for the moment of a date found just now, not a float:
+    /// where the date, or what was set for all of them (`zoned`), says its zone, and of TAI64N.
+    pub fn is_whole(&self, found: &Found, line: &str, zoned: bool) -> bool {
+        let mut entries = self.order.entries().iter();
+        let Some(entry) = entries.find(|entry| entry.index == found.template) else {
+            return false;
+        };
+        match entry.template.kind {
+            Kind::Tai64n => true,
+            Kind::Epoch { .. } => false,
+            Kind::Fields if zoned => true,
+            Kind::Fields => entry.template.compiled().is_some_and(|regex| {
+                let zones = ["z", "Z"].into_iter().filter_map(|name| regex.group(name));
+                let mut zones = zones.peekable();
+                let mut slots = Slots::new();
+                zones.peek().is_some()
+                    && regex.search(line, &mut slots)
+                    && zones.any(|group| slots.get(group).is_some())
+            }),
         }
     }
 

@@ -37,6 +37,13 @@ impl Filter {
         self.detector.find(line, now)
     }
 
+    /// Whether fail2ban has a whole number for the time of a date found just now, not a float.
+    pub fn is_whole(&self, found: &Found, line: &str) -> bool {
+        let set = self.date_key.logtimezone.as_deref();
+        let zoned = set.is_some_and(|zone| !zone.is_empty());
+        self.detector.is_whole(found, line, zoned)
+    }
+
     /// Judges a line of a file; what is found is added to `out`.
     pub fn judge(&mut self, dated: &Dated<'_>, moment: &Moment, out: &mut Vec<Verdict>) {
         let line = dated.line;
@@ -398,7 +405,7 @@ impl Filter {
         out: &mut Vec<Verdict>,
     ) {
         self.counters.ignored += 1;
-        if self.thorough {
+        if self.thorough || self.tells_helpers {
             let known = match merged {
                 Some(merged) => identify(&self.sessions.session(merged).facts, self.usedns),
                 None => identify(facts, self.usedns),

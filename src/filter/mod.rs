@@ -39,6 +39,7 @@ pub struct Filter {
     jail: Arc<str>,
     usedns: UseDns,
     thorough: bool,
+    tells_helpers: bool,
     brief: bool,
     maxlines: usize,
     prefregex: Option<(RegexSet, Groups)>,
@@ -93,7 +94,7 @@ pub enum Verdict {
     Failure(Failure),
     /// A failure known by a host name only, which is its ID: to be looked up (`usedns`).
     Named(Failure),
-    /// Only when thorough: a match that is no failure by itself (`nofail`, or no ID yet).
+    /// Only when thorough or asked for: a match that is no failure by itself (`nofail`, or no ID yet).
     Helper(Helper),
     Log(Record),
 }
@@ -152,6 +153,11 @@ impl Filter {
     /// tests of filters.
     pub const fn set_thorough(&mut self, thorough: bool) {
         self.thorough = thorough;
+    }
+
+    /// Lines that only help others are told of too, in operation as well.
+    pub const fn set_tells_helpers(&mut self, tells: bool) {
+        self.tells_helpers = tells;
     }
 
     /// Report neither lines nor what was captured, but for `nofail`: for who only counts.

@@ -85,6 +85,7 @@ impl Filter {
             jail: reading.jail.into(),
             usedns: reading.usedns,
             thorough: false,
+            tells_helpers: false,
             brief: false,
             maxlines,
             groups,

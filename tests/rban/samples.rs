@@ -339,8 +339,8 @@ for index, line, journal in question['steps']:
         flt = filters[index] = None
         found = None
     except Exception:
-        # In operation it is logged, and the line means nothing.
-        found = []
+        # An unknown zone, such as SAT. In operation it is logged, and the line means nothing.
+        found = None
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
     if found is None:

@@ -60,8 +60,9 @@ impl Explainer {
         judge: &Judge,
         out: &mut dyn Write,
     ) -> io::Result<()> {
+        let time = judge.time().map(|shown| shown.time);
         let Some((cut, number)) = date else {
-            return match judge.time() {
+            return match time {
                 Some(time) => writeln!(out, "Date: none here; it counts as {}", self.clock(time)),
                 None => writeln!(out, "Date: none found"),
             };
@@ -69,7 +70,7 @@ impl Explainer {
         let mut templates = judge.filter.date_templates();
         let template = templates.find(|template| template.number == number);
         let name = template.map_or("", |template| template.name);
-        match judge.time() {
+        match time {
             _ if cut.is_empty() => writeln!(out, "Date: none is expected, by {name}"),
             Some(time) => writeln!(out, "Date: {}, by {name}", self.clock(time)),
             None => writeln!(out, "Date: there is no such moment, by {name}"),

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use jiff::Timestamp;
 
-use crate::date::Zone;
+use crate::date::{Found, Zone};
 use crate::filter::{Dated, Entry, Filter, Helper, Moment, Verdict};
 use crate::model::{Captured, Datum, FailId, Failure, Level, Network, Span, Time};
 
@@ -31,6 +31,8 @@ pub(super) struct Way {
     pub(super) level: Level,
     /// Local time.
     pub(super) zone: Zone,
+    /// Times are printed as Python has them.
+    pub(super) pythons: bool,
 }
 
 pub(super) struct Judge {
@@ -48,11 +50,19 @@ pub(super) struct Judge {
     ignores: u64,
     has_ignores: bool,
     names: HashMap<String, Vec<IpAddr>>,
-    last_date: Option<Time>,
+    last_date: Option<Shown>,
     /// The time of the last line, where it has one.
-    time: Option<Time>,
+    time: Option<Shown>,
     /// Where the last line's date stood, and the number of its template.
     date: Option<(Range<usize>, usize)>,
+}
+
+/// A line's time, as fail2ban knows it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Shown {
+    pub(super) time: Time,
+    /// Python has a whole number for it.
+    pub(super) whole: bool,
 }
 
 /// What a regular expression found in a line.
@@ -80,6 +90,13 @@ impl Match<'_> {
         match self {
             Self::Failure(failure) | Self::NoFail(failure) => failure.regex,
             Self::Helper(helper) | Self::Pending(helper) => helper.regex,
+        }
+    }
+
+    pub(super) const fn data(&self) -> &Captured {
+        match self {
+            Self::Failure(failure) | Self::NoFail(failure) => &failure.data,
+            Self::Helper(helper) | Self::Pending(helper) => &helper.data,
         }
     }
 }
@@ -123,13 +140,16 @@ impl Judge {
                 date: &self.entry_date,
                 time: self.entry_time.unwrap_or(self.moment.now),
             };
-            self.time = Some(entry.time);
+            self.time = Some(Shown {
+                time: entry.time,
+                whole: false,
+            });
             self.date = None;
             self.filter
                 .judge_entry(entry, &self.moment, &mut self.found);
         } else {
             let found = self.filter.find_date(line, self.moment.now);
-            self.time = self.time_of(found.as_ref().map(|f| (f.cut.is_empty(), f.time)));
+            self.time = self.time_of(found.as_ref(), line);
             self.date = found.as_ref().map(|f| (f.cut.clone(), f.template));
             let dated = Dated { line, found };
             self.filter.judge(&dated, &self.moment, &mut self.found);
@@ -140,23 +160,29 @@ impl Judge {
     }
 
     /// What the last line's time is to fail2ban.
-    fn time_of(&mut self, found: Option<(bool, Option<Time>)>) -> Option<Time> {
+    fn time_of(&mut self, found: Option<&Found>, line: &str) -> Option<Shown> {
+        let near = self.moment.now - LAST;
+        let recent = self.last_date.filter(|last| last.time > near);
+        let now = Shown {
+            time: self.moment.now,
+            whole: false,
+        };
         match found {
-            Some((false, Some(time))) => {
-                self.last_date = Some(time);
-                return Some(time);
+            Some(found) if found.cut.is_empty() => recent.or(Some(now)),
+            Some(found) => {
+                let Some(time) = found.time else {
+                    return recent;
+                };
+                let whole = self.way.pythons && self.filter.is_whole(found, line);
+                self.last_date = Some(Shown { time, whole });
+                self.last_date
             }
-            Some((false, None)) | None => {}
-            Some((true, _)) => {
-                let recent = self.last_date.filter(|last| *last > self.moment.now - LAST);
-                return recent.or(Some(self.moment.now));
-            }
+            None => recent,
         }
-        self.last_date.filter(|last| *last > self.moment.now - LAST)
     }
 
     /// The time of the last line; `None` when it has no date and none is near.
-    pub(super) fn time(&self) -> Option<Time> {
+    pub(super) fn time(&self) -> Option<Shown> {
         self.time
     }
 

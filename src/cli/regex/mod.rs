@@ -17,6 +17,7 @@ mod out;
 mod profile;
 mod python;
 mod report;
+mod rows;
 mod setup;
 mod subject;
 mod watch;

@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 
-use super::judge::{Judge, Match};
+use super::judge::{Judge, Match, Shown};
 use super::python;
-use crate::model::{Captured, Datum, FailId, Failure, MatchedLine, Time};
+use super::rows::Rows;
+use crate::model::{Captured, Datum, Failure, MatchedLine};
 use crate::pattern::Regex;
 
 /// How failures are printed.
@@ -37,23 +38,30 @@ impl Form {
     }
 }
 
-/// Prints failures; a row shows groups in the order of the regular expressions.
+/// Prints failures.
 pub(super) struct Printer {
     form: Form,
-    prefregex: Vec<String>,
-    failregex: Vec<Vec<String>>,
+    rows: Rows,
 }
 
 impl Printer {
     pub(super) fn new(form: Form, prefregex: Option<&Regex>, failregex: &[Regex]) -> Self {
-        let names = |regex: &Regex| {
-            let names = regex.groups().iter().map(|(name, _)| name.to_string());
-            names.collect::<Vec<String>>()
-        };
         Self {
             form,
-            prefregex: prefregex.map_or_else(Vec::new, names),
-            failregex: failregex.iter().map(names).collect(),
+            rows: Rows::new(prefregex, failregex),
+        }
+    }
+
+    /// Rows follow sessions, also through lines that are no failures.
+    pub(super) fn shows_rows(&self) -> bool {
+        matches!(self.form, Form::Row)
+    }
+
+    pub(super) fn shows_times(&self) -> bool {
+        match &self.form {
+            Form::Row => true,
+            Form::Text(text) => text.contains("<time>") || text.contains("<raw-ticket>"),
+            Form::Id | Form::Ip | Form::Msg | Form::Word(_) => false,
         }
     }
 
@@ -61,9 +69,13 @@ impl Printer {
     ///
     /// # Errors
     /// Those of writing.
-    pub(super) fn print(&self, judge: &Judge, out: &mut dyn Write) -> io::Result<bool> {
+    pub(super) fn print(&mut self, judge: &Judge, out: &mut dyn Write) -> io::Result<bool> {
         let mut any = false;
         for found in judge.matches() {
+            let names = match &self.form {
+                Form::Row => self.rows.names(found.regex(), found.data()),
+                _ => Vec::new(),
+            };
             let Match::Failure(failure) = found else {
                 continue;
             };
@@ -76,47 +88,38 @@ impl Printer {
                         writeln!(out, "{}", line.text)?;
                     }
                 }
-                Form::Row => writeln!(out, "{}", self.row(failure, judge.time()))?,
+                Form::Row => writeln!(out, "{}", row(failure, &names, judge.time()))?,
                 Form::Word(name) => writeln!(out, "{}", word(failure, name))?,
-                Form::Text(text) => print_text(text, failure, out)?,
+                Form::Text(text) => print_text(text, failure, judge.time(), out)?,
             }
         }
         Ok(any)
     }
-
-    fn row(&self, failure: &Failure, time: Option<Time>) -> String {
-        let id = match &failure.id {
-            FailId::Net(_) | FailId::Raw(_) => python::quoted(&failure.id.to_string()),
-        };
-        let time = time.map_or_else(|| "None".to_owned(), seconds);
-        let mut pairs: Vec<String> = Vec::new();
-        let mut shown: Vec<&str> = Vec::new();
-        let own = self.failregex.get(failure.regex).into_iter().flatten();
-        for name in self.prefregex.iter().chain(own) {
-            if matches!(name.as_str(), "content" | "mlfforget") || shown.contains(&name.as_str()) {
-                continue;
-            }
-            shown.push(name.as_str());
-            let value = failure.data.get(name);
-            let value = value.map_or_else(|| "None".to_owned(), |datum| python::datum(name, datum));
-            pairs.push(format!("{}: {value}", python::quoted(name)));
-        }
-        for (name, datum) in &failure.data {
-            if !shown.contains(&name) {
-                let value = python::datum(name, datum);
-                pairs.push(format!("{}: {value}", python::quoted(name)));
-            }
-        }
-        if let Some(ip) = &failure.ip {
-            pairs.push(format!("'ip': '{ip}'"));
-        }
-        format!("[{id},\t{time},\t{{{}}}],", pairs.join(", "))
-    }
 }
 
-/// Seconds as Python shows a float.
-fn seconds(time: Time) -> String {
-    format!("{:?}", time.as_secs_f64())
+fn row(failure: &Failure, names: &[String], time: Option<Shown>) -> String {
+    let id = python::quoted(&failure.id.to_string());
+    let time = time.map_or_else(|| "None".to_owned(), seconds);
+    let mut pairs: Vec<String> = names
+        .iter()
+        .map(|name| {
+            let value = failure.data.get(name);
+            let value = value.map_or_else(|| "None".to_owned(), |datum| python::datum(name, datum));
+            format!("{}: {value}", python::quoted(name))
+        })
+        .collect();
+    if let Some(ip) = &failure.ip {
+        pairs.push(format!("'ip': '{ip}'"));
+    }
+    format!("[{id},\t{time},\t{{{}}}],", pairs.join(", "))
+}
+
+/// Seconds as Python shows them: dates that say their zone are whole numbers, others floats.
+fn seconds(shown: Shown) -> String {
+    match shown.whole {
+        true => shown.time.secs().to_string(),
+        false => format!("{:?}", shown.time.as_secs_f64()),
+    }
 }
 
 fn address(failure: &Failure) -> String {
@@ -158,7 +161,17 @@ fn matches(lines: &[MatchedLine]) -> String {
 }
 
 /// A text with its tags replaced; with several lines and `<msg>`, once for each.
-fn print_text(text: &str, failure: &Failure, out: &mut dyn Write) -> io::Result<()> {
+fn print_text(
+    text: &str,
+    failure: &Failure,
+    time: Option<Shown>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    // Without a date it is now.
+    let time = time.unwrap_or(Shown {
+        time: failure.time,
+        whole: false,
+    });
     let line = |message: &str| {
         let mut line = String::new();
         let mut rest = text;
@@ -168,7 +181,7 @@ fn print_text(text: &str, failure: &Failure, out: &mut dyn Write) -> io::Result<
             let tag = rest.find('>').map(|end| &rest[1..end]);
             let value = tag.and_then(|tag| match tag {
                 "msg" => Some(message.to_owned()),
-                tag => tag_value(tag, failure).map(|value| value.replace('\0', "\\x00")),
+                tag => tag_value(tag, failure, time).map(|value| value.replace('\0', "\\x00")),
             });
             match (tag, value) {
                 (Some(tag), Some(value)) => {
@@ -195,7 +208,7 @@ fn print_text(text: &str, failure: &Failure, out: &mut dyn Write) -> io::Result<
 }
 
 /// The tags that mean something without a jail; others stay as they are.
-fn tag_value(tag: &str, failure: &Failure) -> Option<String> {
+fn tag_value(tag: &str, failure: &Failure, time: Shown) -> Option<String> {
     if let Some(name) = tag.strip_prefix("F-") {
         return Some(match name {
             "*" => {
@@ -229,7 +242,7 @@ fn tag_value(tag: &str, failure: &Failure) -> Option<String> {
         "family" => network.map_or_else(String::new, |network| network.family().name().to_owned()),
         "ip-rev" => network.map_or_else(String::new, |network| reversed(network.address())),
         "ip-host" => "None".to_owned(),
-        "time" => seconds(failure.time),
+        "time" => seconds(time),
         "failures" | "restored" | "bancount" => "0".to_owned(),
         "matches" => {
             let lines: Vec<&str> = failure.lines.iter().map(|line| &*line.text).collect();
@@ -238,7 +251,7 @@ fn tag_value(tag: &str, failure: &Failure) -> Option<String> {
         "raw-ticket" => format!(
             "BanTicket: ip={} time={} bantime=None bancount=0 #attempts=0 matches={}",
             failure.id,
-            seconds(failure.time),
+            seconds(time),
             matches(&failure.lines)
         ),
         "br" => "\n".to_owned(),

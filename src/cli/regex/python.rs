@@ -1,39 +1,11 @@
 //! Values as Python's `repr` shows them, for output that scripts read.
 
-use std::fmt::Write as _;
-
 use crate::model::Datum;
+use crate::protocol::Value;
 
 /// A text in quotes.
 pub(super) fn quoted(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') {
-        '"'
-    } else {
-        '\''
-    };
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push(quote);
-    for c in text.chars() {
-        match c {
-            '\n' => out.push_str(r"\n"),
-            '\r' => out.push_str(r"\r"),
-            '\t' => out.push_str(r"\t"),
-            '\\' => out.push_str(r"\\"),
-            c if c == quote => out.extend(['\\', c]),
-            ' '..='~' => out.push(c),
-            c if c.is_control() || c.is_whitespace() || ('\u{200b}'..='\u{200f}').contains(&c) => {
-                let code = u32::from(c);
-                let _ = match code {
-                    0..=0xff => write!(out, r"\x{code:02x}"),
-                    0x100..=0xffff => write!(out, r"\u{code:04x}"),
-                    _ => write!(out, r"\U{code:08x}"),
-                };
-            }
-            c => out.push(c),
-        }
-    }
-    out.push(quote);
-    out
+    Value::Str(text.into()).repr()
 }
 
 /// A dictionary of texts.
@@ -78,6 +50,7 @@ mod tests {
             ("'\"", r#"'\'"'"#),
             ("a\\b\n\t\u{7}", r"'a\\b\n\t\x07'"),
             ("ä\u{a0}€\u{2028}😀", "'ä\\xa0€\\u2028😀'"),
+            ("\u{ad}\u{e000}\u{feff}", r"'\xad\ue000\ufeff'"),
         ] {
             assert_eq!(quoted(text), shown);
         }

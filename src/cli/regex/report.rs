@@ -362,7 +362,7 @@ fn seen(found: &Match<'_>, judge: &Judge, several: bool, zone: &Zone) -> String 
             judge.helper_id(helper).unwrap_or_else(|| "None".to_owned())
         }
     };
-    let time = judge.time().unwrap_or_else(|| judge.now());
+    let time = judge.time().map_or_else(|| judge.now(), |shown| shown.time);
     let several = if several {
         " (multiple regex matched)"
     } else {

@@ -43,6 +43,7 @@ pub(super) fn run(
         as_journal: tool.options.as_journal || matches!(log, Log::Journal(..)),
         level: tool.level,
         zone: tool.zone.clone(),
+        pythons: matches!(&kind, Kind::Failures(printer) if printer.shows_times()),
     };
     let profile = tool.options.profile.then(|| {
         let (prefregex, failregex) = tool.compiled(&tried.settings);
@@ -50,6 +51,7 @@ pub(super) fn run(
     });
     let mut filter = tried.filter;
     filter.set_brief(matches!(kind, Kind::Report(_)) && tool.options.verbose == 0);
+    filter.set_tells_helpers(matches!(&kind, Kind::Failures(printer) if printer.shows_rows()));
     let judge = Judge::new(filter, way, clock);
     let World {
         input, out, err, ..
