@@ -188,7 +188,7 @@ impl Filter {
             self.capture(index, content);
             if self.maxlines > 1 {
                 self.buffer = found.unmatched;
-                join(&self.buffer, self.scratch.searched.new_text());
+                join(&self.buffer, self.scratch.searched.other_text());
                 content = false;
             }
             let hit = Hit {
@@ -208,7 +208,7 @@ impl Filter {
             // Of a match that says nobody the lines are gone, but fail2ban goes on with the others;
             // with nothing but a newline where there was one line.
             if self.maxlines == 1 {
-                self.scratch.searched.new_text().push('\n');
+                self.scratch.searched.other_text().push('\n');
                 content = false;
             }
         }
@@ -332,7 +332,7 @@ impl Filter {
         } = &mut self.scratch;
         facts.clear();
         if let Some((_, groups)) = &self.prefregex {
-            groups.collect(searched.text(false), pre, facts, own);
+            groups.collect(searched.first(), pre, facts, own);
         }
         self.groups[index].collect(searched.text(content), fail, facts, own);
     }
@@ -574,8 +574,26 @@ impl Searched {
         }
     }
 
+    /// What was searched at first, by prefregex too.
+    pub(super) fn first(&self) -> &str {
+        match self.first.is_empty() {
+            true => &self.line,
+            false => &self.first,
+        }
+    }
+
     /// Where a new line is to be written.
     fn new_text(&mut self) -> &mut String {
+        self.first.clear();
+        self.line.clear();
+        &mut self.line
+    }
+
+    /// Where that is to be written which is searched once a match has taken its lines.
+    fn other_text(&mut self) -> &mut String {
+        if self.first.is_empty() {
+            self.first = std::mem::take(&mut self.line);
+        }
         self.line.clear();
         &mut self.line
     }

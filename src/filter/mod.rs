@@ -75,6 +75,8 @@ struct Scratch {
 struct Searched {
     /// The line without its date, or the last lines, with a final newline.
     line: String,
+    /// What `line` was before a match took lines out of it; empty while it is the same.
+    first: String,
     /// What prefregex left of it (`<F-CONTENT>`), with a final newline; empty while it is the end of
     /// the line from `content_at` on, as it nearly always is.
     content: String,
@@ -160,6 +162,11 @@ impl Filter {
         self.tells_helpers = tells;
     }
 
+    /// Names and IDs are taken as they stand, whatever `usedns` made of the regular expressions.
+    pub const fn set_raw(&mut self) {
+        self.usedns = UseDns::Raw;
+    }
+
     /// Report neither lines nor what was captured, but for `nofail`: for who only counts.
     pub const fn set_brief(&mut self, brief: bool) {
         self.brief = brief;
@@ -205,7 +212,7 @@ impl Filter {
 
     /// What was searched last: the line without its date, or the last lines, with a final newline.
     pub fn searched(&self) -> &str {
-        self.scratch.searched.text(false)
+        self.scratch.searched.first()
     }
 
     /// The lines kept for regular expressions that span several, oldest first.

@@ -201,6 +201,24 @@ const SAME: &[&[&str]] = &[
     &["-o", "row", "-r", "L/murmur", "F/murmur.conf"],
     &["-o", "<time>", "-r", "L/nsd", "F/nsd.conf"],
     &["-o", "<time>", "--TZ", "UTC+0100", "L/own.log", "R"],
+    // What -r takes as it stands, <HOST> still for addresses only.
+    &[
+        "-o",
+        "row",
+        "-r",
+        "--usedns",
+        "no",
+        "Nov 23 04:50:11 x [2001:DB8::5] y",
+        "x <F-ID>.*?</F-ID> ",
+    ],
+    &[
+        "-o",
+        "id",
+        "--usedns",
+        "no",
+        "Nov 23 04:50:11 x [2001:DB8::5] y",
+        "x <F-ID>.*?</F-ID> ",
+    ],
     &["-o", "<time>", "--TZ", "", "L/own.log", "R"],
     &[
         "-o",
@@ -516,6 +534,33 @@ Failregex 1 of 1 matches
     assert!(miss[7].starts_with(r"  ^ \S+ sshd\[\d+\]: Failed"));
     assert_eq!(miss[8].len(), miss[7].find("om (?:").expect("the rest"));
     assert_eq!(miss[9], "Verdict: no failure");
+}
+
+#[test]
+fn explain_shows_the_end_of_a_line_and_several_lines() {
+    let explained = |words: &[&str], input: &[u8]| {
+        let words = [&["--explain", "--now", NOW], words].concat();
+        let output = ours(&words, input);
+        assert!(output.status.success(), "{}", err(&output));
+        out(&output)
+    };
+    // A match that takes the newline ends where the line does.
+    let text = explained(&["-", r"x <HOST>\s*$"], b"Nov 23 04:50:11 x 192.0.2.1\n");
+    assert!(
+        text.contains("\n   x 192.0.2.1\n   ^^^^^^^^^^^\n"),
+        "{text}"
+    );
+    let text = explained(&["-", r"x <HOST>\s$z"], b"Nov 23 04:50:11 x 192.0.2.1\n");
+    assert!(
+        text.contains("1 comes furthest\n   x 192.0.2.1\n   ^^^^^^^^^^^\n"),
+        "{text}"
+    );
+    // Several lines are shown as they were searched, on one.
+    let log = b"Nov 23 04:50:11 a\tb\nNov 23 04:50:12 c 192.0.2.1\n";
+    let text = explained(&["-L", "2", "-", r"^ a.b\n c <HOST>$"], log);
+    let expected = "Failregex 1 of 1 matches\n   a\\tb\\n c 192.0.2.1\n  ^^^^^^^^^^^^^^^^^^^\n";
+    assert!(text.contains(expected), "{text}");
+    assert!(text.contains("Verdict: a failure of 192.0.2.1"), "{text}");
 }
 
 #[test]

@@ -201,13 +201,27 @@ fn came_so_far(out: &mut dyn Write, regex: &Regex, text: &str, found: &Furthest)
     under(out, regex.resolved(), Some(0..found.regex))
 }
 
-/// A text, and carets under a part of it.
+/// A text, and carets under a part of it; what is no plain character is shown as Python writes it.
 fn under(out: &mut dyn Write, text: &str, part: Option<Range<usize>>) -> io::Result<()> {
-    writeln!(out, "  {text}")?;
+    writeln!(out, "  {}", shown(text))?;
+    // The newline that a match may take stands behind the text.
+    let part = part.map(|part| part.start.min(text.len())..part.end.min(text.len()));
     let Some(part) = part.filter(|part| !part.is_empty()) else {
         return Ok(());
     };
-    let width = |text: &str| text.chars().count();
+    let width = |text: &str| shown(text).chars().count();
     let (before, under) = (width(&text[..part.start]), width(&text[part]));
     writeln!(out, "  {}{}", " ".repeat(before), "^".repeat(under))
+}
+
+/// A text on one line.
+fn shown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_control() {
+            true => shown.extend(c.escape_default()),
+            false => shown.push(c),
+        }
+    }
+    shown
 }

@@ -99,6 +99,9 @@ pub(super) fn read<'o>(
     match Filter::new(&settings, &reading) {
         Ok(mut filter) => {
             filter.set_thorough(!options.first_only && options.out.is_none());
+            if options.raw {
+                filter.set_raw();
+            }
             if options.datepattern.is_none() && settings.datepattern.is_some() {
                 let pattern = settings.datepattern.as_deref().unwrap_or_default();
                 tool.tell_pattern(pattern, filter.date_pattern(), world);
