@@ -126,12 +126,15 @@ impl Enforcement {
         }
     }
 
-    /// All bans end at once.
+    /// All bans end at once, where the action can do that. Where it cannot they end one by one: at
+    /// its own end here, else as the unban of each follows.
     pub(super) fn flush(&mut self, stopping: bool) {
         if self.options.has(Command::Flush) {
             self.flush_at_once(stopping);
-        } else {
+        } else if stopping {
             self.unban_all();
+        } else {
+            return;
         }
         self.held.clear();
         self.flushed = true;
@@ -159,7 +162,7 @@ impl Enforcement {
         let may_repair = !stopping || self.options.repair_on_unban;
         let sane = self.check_all(may_repair, "Invariant check failed. Flush is impossible.");
         // Everything is in its place, so the bans are too: out with them one by one.
-        if sane {
+        if sane && stopping {
             self.unban_all();
         }
     }
@@ -187,9 +190,11 @@ impl Enforcement {
 
     /// New settings for the same action; what is started and banned stays.
     pub(super) fn reload(&mut self, settings: ActionSettings) {
-        self.options = Options::new(&settings, self.spec.ipv6);
-        self.pace = Pace::new(self.options.rate);
-        self.spec.settings = settings;
+        if settings != self.spec.settings {
+            self.options = Options::new(&settings, self.spec.ipv6);
+            self.pace = Pace::new(self.options.rate);
+            self.spec.settings = settings;
+        }
         let mut run = Vec::new();
         for scope in self.families.started() {
             if let Err(reason) = self.run_once(Command::Reload, scope, &mut run) {

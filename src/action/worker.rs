@@ -88,7 +88,7 @@ pub enum Job {
     Reconcile,
     /// Others have changed the firewall: what is ours in it is put back.
     Disturbed(Arc<Disturbance>),
-    /// All bans of the jail end.
+    /// All bans of the jail end. Actions without `actionflush` hear of each in the unbans that follow.
     Flush,
     /// New settings for the same action.
     Reload(Box<ActionSettings>),

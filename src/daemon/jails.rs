@@ -233,7 +233,7 @@ impl Daemon {
         }
         self.follow_logs(&name);
         self.with_jail(&name, Jail::start);
-        self.act_all(&name, || Job::Start);
+        self.act(&name, || Job::Start);
     }
 
     pub(super) fn running(&self, name: &str) -> Option<&Running> {
@@ -294,14 +294,6 @@ impl Daemon {
                 let message = format!("{place}[{jail}] action '{}': {refused}", settings.name);
                 say(Level::Error, Logger::Actions, message);
                 None
-            }
-        }
-    }
-
-    pub(super) fn act_all(&self, jail: &str, job: impl Fn() -> Job) {
-        if let Some(running) = self.jails.iter().find(|running| *running.name == *jail) {
-            for action in &running.actions {
-                action.worker.send(job());
             }
         }
     }
@@ -565,6 +557,7 @@ impl Daemon {
     /// Actions with a name that stays are told what is new, those without end.
     fn reload_actions(&mut self, place: usize, wanted: &[ActionSettings]) {
         let name = Arc::clone(&self.jails[place].name);
+        self.tell_numbers(&name);
         let old = std::mem::take(&mut self.jails[place].actions);
         for mut acting in old {
             let same = |settings: &&ActionSettings| settings.name == acting.settings.name;
@@ -572,9 +565,8 @@ impl Daemon {
                 self.end_action(&name, acting);
                 continue;
             };
-            if acting.settings.options != settings.options {
-                acting.worker.send(Job::Reload(Box::new(settings.clone())));
-            }
+            // Also where nothing is new, for its `actionreload`.
+            acting.worker.send(Job::Reload(Box::new(settings.clone())));
             acting.settings = settings.clone();
             acting.look_up_silence();
             self.jails[place].actions.push(acting);

@@ -205,7 +205,7 @@ impl Daemon {
             }
         });
         if whole {
-            self.act_all(&jail, || Job::Reconcile);
+            self.act(&jail, || Job::Reconcile);
         }
     }
 

@@ -438,7 +438,9 @@ impl Daemon {
         }
     }
 
-    fn act(&mut self, jail: &str, job: impl Fn() -> Job) {
+    pub(super) fn act(&mut self, jail: &str, job: impl Fn() -> Job) {
+        // First, as the job may ask for them.
+        self.tell_numbers(jail);
         let Some(running) = self.jails.iter_mut().find(|running| *running.name == *jail) else {
             return;
         };
@@ -449,10 +451,14 @@ impl Daemon {
             }
             action.worker.send(job);
         }
-        if let Some(member) = self.engine.member_mut(jail) {
-            running
-                .numbers()
-                .set(member.jail.bantime(), member.jail.counts(clock::now()));
+    }
+
+    /// What `<bantime>`, `<jail.banned>` and their like say from now on.
+    pub(super) fn tell_numbers(&mut self, jail: &str) {
+        let running = self.jails.iter().find(|running| *running.name == *jail);
+        if let (Some(running), Some(member)) = (running, self.engine.member_mut(jail)) {
+            let counts = member.jail.counts(clock::now());
+            running.numbers().set(member.jail.bantime(), counts);
         }
     }
 

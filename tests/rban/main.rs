@@ -37,6 +37,7 @@ mod pattern;
 mod protocol;
 mod pushed;
 mod reckoning;
+mod recorded;
 mod reference;
 mod regex;
 mod reload;

@@ -162,7 +162,7 @@ fn life(settings: &ActionSettings) -> Vec<Vec<String>> {
 }
 
 /// Every action file of the installed reference program that is one of its own, as a jail's action.
-fn stock_actions() -> Vec<String> {
+pub(crate) fn stock_actions() -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir("/etc/fail2ban/action.d")
         .expect("its actions")
         .filter_map(|entry| {

@@ -311,6 +311,12 @@ impl Enforcement {
                     self.by_shell(step);
                 }
             }
+            // A repair may have kept what stands: fail2ban, too, tries all the same.
+            Verdict::Repaired if unban => {
+                for (step, _) in &failed {
+                    self.by_shell(step);
+                }
+            }
             Verdict::Repaired => {
                 let steps = failed.into_iter().map(|(step, _)| step);
                 self.carry_plainly(steps.collect());

@@ -27,7 +27,11 @@ impl Enforcement {
             // A repair of one may have been the repair of all.
             if self.families.is_started(scope) {
                 let verdict = self.check_scope(scope, may_repair.then_some(&[]), refusal);
-                sane &= !matches!(verdict, Verdict::Broken(_));
+                let broken = matches!(verdict, Verdict::Broken(_));
+                if broken && may_repair {
+                    self.families.stop(scope);
+                }
+                sane &= !broken;
             }
         }
         sane
@@ -90,11 +94,8 @@ impl Enforcement {
         for scope in affected {
             self.families.start(*scope, &command);
         }
-        self.run(Command::Check, scope).inspect_err(|_| {
-            for scope in affected {
-                self.families.stop(*scope);
-            }
-        })
+        // Where the check still fails, what was started is there to be stopped all the same.
+        self.run(Command::Check, scope)
     }
 
     /// Puts every held ban of these families back, in the order they were made.
