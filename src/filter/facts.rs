@@ -5,7 +5,8 @@
 //! reported.
 
 use std::ops::Range;
-use std::sync::Arc;
+
+use smol_str::SmolStr;
 
 use super::texts::Texts;
 use crate::model::{Captured, Datum};
@@ -52,7 +53,7 @@ const KEPT: usize = 4096;
 /// The names of all groups of a filter.
 #[derive(Clone, Debug)]
 pub(super) struct Names {
-    names: Vec<Arc<str>>,
+    names: Vec<SmolStr>,
     /// All of them and that of the session's users, in order.
     sorted: Vec<Name>,
 }
@@ -94,11 +95,11 @@ impl Names {
                 (Some(users), _) if name == USERS => {
                     Datum::List(users.iter().map(str::to_owned).collect())
                 }
-                (_, Some(Fact::Text(text))) => Datum::Text(text.to_owned()),
+                (_, Some(Fact::Text(text))) => Datum::Text(text.into()),
                 (_, Some(Fact::List(list))) => Datum::List(list.to_vec()),
                 (_, None) => continue,
             };
-            data.push((Arc::clone(&self.names[usize::from(name)]), datum));
+            data.push((self.names[usize::from(name)].clone(), datum));
         }
         Captured::sorted(data)
     }
@@ -106,10 +107,10 @@ impl Names {
     /// Of the facts, only whether they are no failure (`nofail`).
     pub(super) fn briefly(&self, facts: &Facts) -> Captured {
         let text = facts.get(NOFAIL).map(|fact| match fact {
-            Fact::Text(text) => Datum::Text(text.to_owned()),
+            Fact::Text(text) => Datum::Text(text.into()),
             Fact::List(list) => Datum::List(list.to_vec()),
         });
-        let name = Arc::clone(&self.names[usize::from(NOFAIL)]);
+        let name = self.names[usize::from(NOFAIL)].clone();
         Captured::sorted(text.map(|text| (name, text)).into_iter().collect())
     }
 }

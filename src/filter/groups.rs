@@ -181,7 +181,7 @@ mod tests {
     }
 
     fn text(text: &str) -> Datum {
-        Datum::Text(text.to_owned())
+        Datum::Text(text.into())
     }
 
     fn list(texts: &[&str]) -> Datum {

@@ -119,8 +119,7 @@ fn wicked(address: &str) -> Arc<Ban> {
         text: format!("Failed password for $(id) `id` \"'; from {address}").into(),
         date: None,
     }];
-    ban.data
-        .insert("user".to_owned(), Datum::Text(USER.to_owned()));
+    ban.data.insert("user".to_owned(), Datum::Text(USER.into()));
     Arc::new(ban)
 }
 

@@ -6,6 +6,8 @@
 
 use std::collections::VecDeque;
 
+use smol_str::SmolStr;
+
 use crate::model::{Captured, Datum};
 use crate::pattern::Regex;
 
@@ -24,7 +26,7 @@ pub(super) struct Rows {
 }
 
 struct Session {
-    mlfid: String,
+    mlfid: SmolStr,
     /// Names in their order, and whether they have had a value.
     names: Vec<(String, bool)>,
 }

@@ -9,7 +9,7 @@ fn failure(id: &str) -> Failure {
         ip: None,
         time: NOW,
         lines: Vec::new(),
-        data: Captured::from([("user".to_owned(), Datum::Text("root".to_owned()))]),
+        data: Captured::from([("user".to_owned(), Datum::Text("root".into()))]),
         regex: 0,
     }
 }
