@@ -167,6 +167,21 @@ const SAME: &[&[&str]] = &[
     &["-r", "--print-no-ignored", "L/sshd", "F/sshd.conf"],
     &["-r", "-L", "5", "L/dovecot", "F/dovecot.conf"],
     &["-r", "--no-check-all", "L/postfix", "F/postfix.conf"],
+    // Lines of sessions whose address comes later.
+    &["-r", "-v", "--no-check-all", "L/sshd", "F/sshd.conf"],
+    &[
+        "-r",
+        "--no-check-all",
+        "L/sendmail-reject",
+        "F/sendmail-reject.conf",
+    ],
+    &[
+        "-r",
+        "--no-check-all",
+        "--print-all-ignored",
+        "L/slapd",
+        "F/slapd.conf",
+    ],
     &["-D", "--print-all-matched", "L/own.log", "R"],
     &["-r", "L/own.log", "L/ignoring.conf"],
     &["-r", "--no-check-all", "L/own.log", "L/ignoring.conf"],

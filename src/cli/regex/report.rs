@@ -96,6 +96,10 @@ impl<'o> Report<'o> {
         let mut ignored = false;
         let mut failures = 0;
         for found in judge.matches() {
+            // In operation such a line leads to nothing; one that waits for its address counts.
+            if self.options.first_only && matches!(found, Match::Helper(_)) {
+                continue;
+            }
             let hits = &mut self.failregex[found.regex()];
             hits.count += 1;
             if self.options.verbose > 0 {

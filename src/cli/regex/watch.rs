@@ -51,7 +51,11 @@ pub(super) fn run(
     });
     let mut filter = tried.filter;
     filter.set_brief(matches!(kind, Kind::Report(_)) && tool.options.verbose == 0);
-    filter.set_tells_helpers(matches!(&kind, Kind::Failures(printer) if printer.shows_rows()));
+    filter.set_tells_helpers(match &kind {
+        Kind::Report(_) => true,
+        Kind::Failures(printer) => printer.shows_rows(),
+        Kind::Json(_) | Kind::Explain(_) => false,
+    });
     let judge = Judge::new(filter, way, clock);
     let World {
         input, out, err, ..
