@@ -61,7 +61,7 @@ fn joined<T: AsRef<str>>(values: &[T]) -> String {
 /// `str` of a captured value; `name` tells a set (`users`) from a tuple (`tuple_…`).
 pub(super) fn datum(name: &str, value: &Datum) -> String {
     match value {
-        Datum::Text(text) => text.to_string(),
+        Datum::Text(text) => text.clone(),
         Datum::List(values) if name.starts_with("tuple_") => match values.as_slice() {
             [one] => format!("({},)", text(one)),
             several => format!("({})", joined(several)),

@@ -5,8 +5,7 @@
 //! reported.
 
 use std::ops::Range;
-
-use smol_str::SmolStr;
+use std::sync::Arc;
 
 use super::texts::Texts;
 use crate::model::{Captured, Datum};
@@ -53,7 +52,7 @@ const KEPT: usize = 4096;
 /// The names of all groups of a filter.
 #[derive(Clone, Debug)]
 pub(super) struct Names {
-    names: Vec<SmolStr>,
+    names: Vec<Arc<str>>,
     /// All of them and that of the session's users, in order.
     sorted: Vec<Name>,
 }
@@ -95,11 +94,11 @@ impl Names {
                 (Some(users), _) if name == USERS => {
                     Datum::List(users.iter().map(str::to_owned).collect())
                 }
-                (_, Some(Fact::Text(text))) => Datum::Text(text.into()),
+                (_, Some(Fact::Text(text))) => Datum::Text(text.to_owned()),
                 (_, Some(Fact::List(list))) => Datum::List(list.to_vec()),
                 (_, None) => continue,
             };
-            data.push((self.names[usize::from(name)].clone(), datum));
+            data.push((Arc::clone(&self.names[usize::from(name)]), datum));
         }
         Captured::sorted(data)
     }
@@ -107,10 +106,10 @@ impl Names {
     /// Of the facts, only whether they are no failure (`nofail`).
     pub(super) fn briefly(&self, facts: &Facts) -> Captured {
         let text = facts.get(NOFAIL).map(|fact| match fact {
-            Fact::Text(text) => Datum::Text(text.into()),
+            Fact::Text(text) => Datum::Text(text.to_owned()),
             Fact::List(list) => Datum::List(list.to_vec()),
         });
-        let name = self.names[usize::from(NOFAIL)].clone();
+        let name = Arc::clone(&self.names[usize::from(NOFAIL)]);
         Captured::sorted(text.map(|text| (name, text)).into_iter().collect())
     }
 }

@@ -181,7 +181,7 @@ mod tests {
     }
 
     fn text(text: &str) -> Datum {
-        Datum::Text(text.into())
+        Datum::Text(text.to_owned())
     }
 
     fn list(texts: &[&str]) -> Datum {

@@ -151,7 +151,7 @@ impl Reader<'_> {
         if self.byte() == LIST {
             Datum::List((0..self.number()).map(|_| self.text()).collect())
         } else {
-            Datum::Text(self.text().into())
+            Datum::Text(self.text())
         }
     }
 
@@ -191,7 +191,7 @@ mod tests {
 
     fn datum() -> impl Strategy<Value = Datum> {
         prop_oneof![
-            any::<String>().prop_map(|text| Datum::Text(text.into())),
+            any::<String>().prop_map(Datum::Text),
             proptest::collection::vec(any::<String>(), 0..4).prop_map(Datum::List),
         ]
     }

@@ -451,7 +451,7 @@ fn tag(name: &str, failure: &Failure) -> Option<String> {
                 other => other.to_owned(),
             };
             Some(match failure.data.get(&name) {
-                Some(Datum::Text(text)) => text.to_string(),
+                Some(Datum::Text(text)) => text.clone(),
                 Some(Datum::List(list)) => list.join(" "),
                 None => String::new(),
             })

@@ -150,8 +150,8 @@ fn matched_line(value: Value) -> Option<MatchedLine> {
 fn captured(object: Map<String, Value>) -> Captured {
     let datum = |value| match value {
         Value::Null | Value::Object(_) => None,
-        Value::String(text) => Some(Datum::Text(text.into())),
-        Value::Bool(_) | Value::Number(_) => Some(Datum::Text(value.to_string().into())),
+        Value::String(text) => Some(Datum::Text(text)),
+        Value::Bool(_) | Value::Number(_) => Some(Datum::Text(value.to_string())),
         Value::Array(values) => Some(Datum::List(
             values
                 .into_iter()
@@ -193,7 +193,7 @@ mod tests {
                 },
             ],
             data: Captured::from([
-                ("user".to_owned(), Datum::Text("root".into())),
+                ("user".to_owned(), Datum::Text("root".to_owned())),
                 (
                     "users".to_owned(),
                     Datum::List(vec![
@@ -230,7 +230,7 @@ mod tests {
         assert_eq!(data.captured["pair"], ban().data["pair"]);
         assert_eq!(
             data.captured["users"],
-            Datum::Text(r#"['root', "o'n", 'a\'"\n\\']"#.into())
+            Datum::Text(r#"['root', "o'n", 'a\'"\n\\']"#.to_owned())
         );
         assert_eq!(decode(encode(&ban(), 10).as_bytes(), 1).lines.len(), 1);
     }

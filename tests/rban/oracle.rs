@@ -38,7 +38,7 @@ impl Facts for Jail {
 }
 
 fn ban(address: &str, user: &str, lines: &[&str]) -> Ban {
-    let text = |text: &str| Datum::Text(text.into());
+    let text = |text: &str| Datum::Text(text.to_owned());
     let line = |text: &&str| MatchedLine {
         text: (*text).into(),
         date: None,

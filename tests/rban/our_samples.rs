@@ -186,7 +186,7 @@ fn problem(expected: &str, failures: &[&Failure]) -> Option<String> {
         let (key, value) = word.split_once('=').expect("key=value");
         let found = match (key, failure.data.get(key)) {
             ("attempts", _) => failure.lines.len().to_string(),
-            (_, Some(Datum::Text(text))) => text.to_string(),
+            (_, Some(Datum::Text(text))) => text.clone(),
             (_, other) => format!("{other:?}"),
         };
         if found != value {

@@ -52,7 +52,7 @@ fn a_captured_value_reaches_the_script_whole_and_unread() {
     let lab = Lab::new(settings(&[("actionban", &script)]), true);
     for value in HOSTILE {
         let mut hostile = (*ban("192.0.2.1")).clone();
-        let text = Datum::Text((*value).into());
+        let text = Datum::Text((*value).to_owned());
         hostile.data = Captured::from([("user".to_owned(), text)]);
         hostile.lines = vec![MatchedLine {
             text: (*value).into(),
@@ -72,7 +72,7 @@ fn a_nul_is_shown_as_what_cannot_be_shown() {
     let script = format!("printf %s \"<F-USER>\" > {}", out.display());
     let lab = Lab::new(settings(&[("actionban", &script)]), true);
     let mut hostile = (*ban("192.0.2.1")).clone();
-    let text = Datum::Text("ro\0ot".into());
+    let text = Datum::Text("ro\0ot".to_owned());
     hostile.data = Captured::from([("user".to_owned(), text)]);
     lab.send(Job::Ban(Arc::new(hostile)));
     assert_eq!(fs::read_to_string(out).expect("the output"), "ro\u{fffd}ot");
@@ -90,7 +90,7 @@ fn more_than_ten_unsafe_values_and_megabytes_of_them_reach_the_script() {
     );
     let lab = Lab::new(settings(&[("actionban", &script)]), true);
     let mut long = (*ban("192.0.2.1")).clone();
-    let value = |n| Datum::Text(format!("${n} {}", "x".repeat(1_000_000)).into());
+    let value = |n| Datum::Text(format!("${n} {}", "x".repeat(1_000_000)));
     long.data = (0..12).map(|n| (format!("v{n}"), value(n))).collect();
     lab.send(Job::Ban(Arc::new(long)));
     lab.assert_quiet();

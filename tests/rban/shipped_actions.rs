@@ -119,7 +119,8 @@ fn wicked(address: &str) -> Arc<Ban> {
         text: format!("Failed password for $(id) `id` \"'; from {address}").into(),
         date: None,
     }];
-    ban.data.insert("user".to_owned(), Datum::Text(USER.into()));
+    ban.data
+        .insert("user".to_owned(), Datum::Text(USER.to_owned()));
     Arc::new(ban)
 }
 

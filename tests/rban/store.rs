@@ -39,7 +39,7 @@ fn ban(id: &str, time: Time, bantime: i64) -> Ban {
             },
         ],
         data: Captured::from([
-            ("user".to_owned(), Datum::Text("root".into())),
+            ("user".to_owned(), Datum::Text("root".to_owned())),
             ("users".to_owned(), Datum::List(vec!["root".to_owned()])),
         ]),
         restored: false,
@@ -150,8 +150,8 @@ fn bans_in_force_come_back_as_they_were() {
     assert_eq!((bantime, count, attempts), (BanTime::Secs(600), 2, 3));
     assert!(bans[0].restored && bans[0].own_bantime);
     assert_eq!(*lines, ban("", NOW, 0).lines);
-    assert_eq!(data["user"], Datum::Text("root".into()));
-    assert_eq!(data["users"], Datum::Text("['root']".into()));
+    assert_eq!(data["user"], Datum::Text("root".to_owned()));
+    assert_eq!(data["users"], Datum::Text("['root']".to_owned()));
 }
 
 #[test]
@@ -625,7 +625,7 @@ print('null')";
         },
     ];
     assert_eq!(*lines, expected);
-    assert_eq!(data["users"], Datum::Text("['root']".into()));
+    assert_eq!(data["users"], Datum::Text("['root']".to_owned()));
     assert_eq!(bans[1].bantime, BanTime::Permanent);
     assert_eq!(bans[1].lines.len(), 10);
     let known = store

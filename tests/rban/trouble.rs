@@ -435,7 +435,7 @@ fn no_value_of_a_tag_is_ever_an_order() {
         let mut ban = Ban::clone(&ban("192.0.2.9"));
         ban.id = FailId::parse(&value);
         ban.data
-            .insert("user".to_owned(), Datum::Text(value.clone().into()));
+            .insert("user".to_owned(), Datum::Text(value.clone()));
         ban.lines = vec![MatchedLine {
             text: value.clone().into(),
             date: None,

@@ -119,8 +119,8 @@ fn ban(id: &str, user: &str) -> Ban {
         attempts: 5,
         lines: vec![line("Nov 22 bad", Some((0, 6))), line("worse", None)],
         data: Captured::from([
-            ("user".to_owned(), Datum::Text(user.into())),
-            ("fport".to_owned(), Datum::Text("4711".into())),
+            ("user".to_owned(), Datum::Text(user.to_owned())),
+            ("fport".to_owned(), Datum::Text("4711".to_owned())),
             ("users".to_owned(), Datum::List(vec!["root".into()])),
         ]),
         restored: false,

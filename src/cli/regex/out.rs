@@ -136,7 +136,7 @@ fn word(failure: &Failure, name: &str) -> String {
         _ => {}
     }
     match failure.data.get(name) {
-        Some(Datum::Text(text)) => text.to_string(),
+        Some(Datum::Text(text)) => text.clone(),
         Some(list) => python::datum(name, list),
         None => "None".to_owned(),
     }

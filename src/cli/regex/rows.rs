@@ -6,8 +6,6 @@
 
 use std::collections::VecDeque;
 
-use smol_str::SmolStr;
-
 use crate::model::{Captured, Datum};
 use crate::pattern::Regex;
 
@@ -26,7 +24,7 @@ pub(super) struct Rows {
 }
 
 struct Session {
-    mlfid: SmolStr,
+    mlfid: String,
     /// Names in their order, and whether they have had a value.
     names: Vec<(String, bool)>,
 }

@@ -25,7 +25,7 @@ fn failure(n: u32, secs: i64, lines: &[&str]) -> Failure {
         ip: None,
         time: Time::from_secs(secs),
         lines: lines.iter().map(line).collect(),
-        data: Captured::from([("user".to_owned(), Datum::Text(format!("at {secs}").into()))]),
+        data: Captured::from([("user".to_owned(), Datum::Text(format!("at {secs}")))]),
         regex: 0,
     }
 }
@@ -69,7 +69,7 @@ fn a_ticket_keeps_the_last_lines_and_the_first_data() {
     assert_eq!(texts, ["b", "c", "d"]);
     assert_eq!((ticket.retry, ticket.attempts), (3, 3));
     assert_eq!(ticket.time, Time::from_secs(3));
-    assert_eq!(ticket.data["user"], Datum::Text("at 1".into()));
+    assert_eq!(ticket.data["user"], Datum::Text("at 1".to_owned()));
     assert_eq!(failures.take(&id(1)), None);
 }
 

@@ -9,7 +9,7 @@ fn failure(id: &str) -> Failure {
         ip: None,
         time: NOW,
         lines: Vec::new(),
-        data: Captured::from([("user".to_owned(), Datum::Text("root".into()))]),
+        data: Captured::from([("user".to_owned(), Datum::Text("root".to_owned()))]),
         regex: 0,
     }
 }
