@@ -74,8 +74,6 @@ enum Op {
 struct Action {
     /// Where its moves begin and end.
     moves: (u32, u32),
-    /// The banks they move, as bits.
-    banks: u64,
     /// A row, or [`DEAD`].
     next: Entry,
     /// The pattern that matches, ending here, unless better comes.
@@ -237,11 +235,7 @@ impl Automaton {
         let mut bank = MATCH;
         // From its end back: what was set last counts.
         for &(action, at) in self.trail.iter().rev() {
-            let action = &self.actions[action as usize];
-            if action.banks & bit(bank) == 0 {
-                continue;
-            }
-            let (start, end) = action.moves;
+            let (start, end) = self.actions[action as usize].moves;
             for one in &self.moves[start as usize..end as usize] {
                 if one.to != bank {
                     continue;
@@ -342,9 +336,6 @@ impl Automaton {
         self.literals.extend_from_slice(literal);
         self.actions.push(Action {
             moves: (moves as u32, self.moves.len() as u32),
-            banks: self.moves[moves..]
-                .iter()
-                .fold(0, |banks, one| banks | bit(one.to)),
             next,
             matched,
             chain: (chain, self.literals.len() as u32),
@@ -424,11 +415,6 @@ impl Automaton {
             self.table[row + symbol] = Self::again(row);
         }
     }
-}
-
-/// A bank's bit; the later ones share the last, for states of so many ways are rare.
-const fn bit(bank: u8) -> u64 {
-    1 << if bank < 64 { bank } else { 63 }
 }
 
 #[cfg(test)]
