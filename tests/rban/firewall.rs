@@ -65,7 +65,11 @@ fn life(settings: &ActionSettings, native: bool) -> Vec<(&'static str, String)> 
         lab.unban("192.0.2.1");
         lab.unban("2001:db8::1");
         stages.push(("unbans", firewall()));
-        lab.send(Job::Flush);
+        lab.worker.send(Job::Flush);
+        for address in many {
+            lab.worker.send(Job::Unban(ban(address)));
+        }
+        lab.settle();
         stages.push(("flush", firewall()));
         lab.ban("203.0.113.9");
         stages.push(("ban again", firewall()));

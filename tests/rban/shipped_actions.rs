@@ -170,6 +170,7 @@ fn life(action: &str, options: &str) -> String {
     lab.send(Job::Ban(wicked("192.0.2.2")));
     stage("ban 192.0.2.2");
     lab.send(Job::Flush);
+    lab.send(Job::Unban(wicked("192.0.2.2")));
     stage("flush");
     assert!(lab.worker.stop(LONG));
     lab.assert_quiet();
