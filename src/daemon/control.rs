@@ -303,7 +303,9 @@ impl Daemon {
                     self.server.dbfile = path;
                     let (store, trouble) = super::open_store(&self.server);
                     self.trouble("dbfile", trouble.map(|(_, message)| message));
-                    self.keeper.ask(super::CLOSING, move |kept| *kept = store);
+                    self.keeper.ask(super::CLOSING, move |kept| {
+                        std::mem::replace(kept, store).close();
+                    });
                 }
             }
             Global::DbMaxMatches => {

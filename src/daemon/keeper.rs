@@ -279,7 +279,12 @@ impl<F: Fn(News)> Keeping<F> {
         if !closed && self.trouble != Some(Problem::ReadOnly) {
             return true;
         }
-        match Store::open(self.store.place().clone(), clock::now()) {
+        let place = if self.store.is_gone() {
+            self.let_go()
+        } else {
+            self.store.place().clone()
+        };
+        match Store::open(place, clock::now()) {
             Ok(opened) if closed => {
                 self.put_in(opened);
                 self.retry = clock::deadline(2 * RETRY);
@@ -296,6 +301,16 @@ impl<F: Fn(News)> Keeping<F> {
                 false
             }
         }
+    }
+
+    /// Lets go of the file before it is opened anew: SQLite's locks are the process', and closing
+    /// it later would take those of the new one along.
+    fn let_go(&mut self) -> Place {
+        let place = self.store.place().clone();
+        let maxmatches = self.store.maxmatches();
+        self.store = Store::closed(place.clone());
+        self.store.set_maxmatches(maxmatches);
+        place
     }
 
     fn put_in(&mut self, opened: Opened) {
@@ -326,13 +341,13 @@ impl<F: Fn(News)> Keeping<F> {
     /// going on at once.
     fn mended(&mut self, error: &StoreError) -> bool {
         self.note(error);
-        let place = self.store.place().clone();
         let anew = match error.problem {
             Problem::Vanished => {
+                let place = self.let_go();
                 make_folder(&place);
                 Store::open(place, clock::now())
             }
-            Problem::Corrupt => Store::repair(place, clock::now()),
+            Problem::Corrupt => Store::repair(self.let_go(), clock::now()),
             Problem::Busy
             | Problem::Full
             | Problem::ReadOnly

@@ -16,12 +16,23 @@ use crate::model::{Level, Logger, Record, Time};
 /// How long to wait for another program's lock; the caller tries again later.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Settings of each connection. The journal is a file, emptied after each transaction: a killed
-/// process leaves a database that heals itself, any reader understands it, and it stays as
-/// fail2ban expects it. (fail2ban's own choice, a journal in memory, would be lost with the
-/// process.) 64 pages of cache keep the daemon small; its reads are rare and in order.
+/// Settings of each connection. 64 pages of cache keep the daemon small; its reads are rare and in
+/// order.
 const PRAGMAS: &str = "PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL; \
-    PRAGMA journal_mode = TRUNCATE; PRAGMA temp_store = MEMORY; PRAGMA cache_size = 64;";
+    PRAGMA temp_store = MEMORY; PRAGMA cache_size = 64;";
+
+/// With a write-ahead log no reader is ever kept out, however short its patience. Where the file
+/// system cannot share memory, or somebody holds the file just now, the journal is a file that is
+/// emptied after each transaction. Either way a killed process leaves a database that heals itself;
+/// fail2ban's own choice, a journal in memory, would be lost with the process.
+const WAL: &str = "PRAGMA journal_mode = WAL";
+const NO_WAL: &str = "PRAGMA journal_mode = TRUNCATE";
+const PLAIN: &str = "PRAGMA journal_mode = DELETE";
+
+/// Brings what was written into the file itself, so that it is whole without its log, and an old log
+/// beside a file that was put back says nothing. Pages are not kept: damage done to the file
+/// shows with the next transaction.
+const SETTLE: &str = "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA shrink_memory";
 
 impl Store {
     /// Opens the database and brings it to version 4. A file that is no database, or a damaged one,
@@ -96,6 +107,7 @@ impl Store {
             }
             Some(older) => {
                 let backup = backup_path(path, now);
+                connection.execute_batch(SETTLE).map_err(fail)?;
                 if !backup.exists() {
                     fs::copy(path, &backup).map_err(|error| StoreError::io(&backup, &error))?;
                     let message = format!("  Database backup created: {}", backup.display());
@@ -109,6 +121,9 @@ impl Store {
         connection.execute_batch(PRAGMAS).map_err(fail)?;
         let identity = identity(path);
         let store = Self::with(Place::File(path.to_owned()), Some(connection), identity);
+        if !store.write_ahead() {
+            store.execute(NO_WAL).map_err(fail)?;
+        }
         Ok(Opened { store, records })
     }
 
@@ -116,13 +131,21 @@ impl Store {
     fn set_aside(path: &Path, now: Time) -> Result<Opened, StoreError> {
         let backup = free_path(&backup_path(path, now));
         fs::rename(path, &backup).map_err(|error| StoreError::io(path, &error))?;
-        // Its journal belongs to it; beside the new file it would be taken for the new one's.
-        let _ = fs::rename(journal_path(path), journal_path(&backup));
+        // Its journals belong to it; beside the new file they would be taken for the new one's.
+        for journal in ["-journal", "-wal"] {
+            let _ = fs::rename(beside(path, journal), beside(&backup, journal));
+        }
+        let _ = fs::remove_file(beside(path, "-shm"));
         let mut opened = Self::open_file(path, now)?;
         let saved = match &opened.store.connection {
             Some(connection) => salvage(&backup, connection),
             None => 0,
         };
+        let _ = fs::remove_file(beside(&backup, "-shm"));
+        let log = beside(&backup, "-wal");
+        if fs::metadata(&log).is_ok_and(|log| log.len() == 0) {
+            let _ = fs::remove_file(log);
+        }
         let message = format!(
             "Damaged database set aside as {}, {saved} row(s) of it saved",
             backup.display()
@@ -147,8 +170,40 @@ impl Store {
         self.connection.is_some() && self.check_identity().is_err()
     }
 
-    /// Closes the database; returns what to log.
+    /// Has the file written with a log ahead, where that can be; whether it is.
+    pub(super) fn write_ahead(&self) -> bool {
+        let (Place::File(_), Some(connection)) = (&self.place, &self.connection) else {
+            return true;
+        };
+        connection
+            .query_row(WAL, [], |row| row.get::<_, String>(0))
+            .is_ok_and(|mode| mode == "wal")
+    }
+
+    fn execute(&self, pragmas: &str) -> rusqlite::Result<()> {
+        self.connection
+            .as_ref()
+            .map_or(Ok(()), |connection| connection.execute_batch(pragmas))
+    }
+
+    /// What was written reaches the file itself; a reader who takes his time has it wait for the
+    /// next one, and so has a disk without room: what is in the log is kept as well.
+    pub(super) fn settle(&self) {
+        if let (Place::File(_), Some(connection)) = (&self.place, &self.connection) {
+            let _ = connection.busy_timeout(Duration::ZERO);
+            let _ = connection.execute_batch(SETTLE);
+            let _ = connection.busy_timeout(PATIENCE);
+        }
+    }
+
+    /// Closes the database; returns what to log. What stays is one plain file, unless somebody has
+    /// it open.
     pub fn close(self) -> Option<Record> {
+        if !self.is_gone() {
+            self.settle();
+            // Whoever opens a log ahead needs to be allowed to write; others may read a plain file.
+            let _ = self.execute(PLAIN);
+        }
         self.connection?.close().ok()?;
         let message = "Connection to database closed.";
         Some(Record::new(Level::Info, Logger::Database, message))
@@ -210,9 +265,9 @@ fn free_path(path: &Path) -> PathBuf {
         .unwrap_or_else(|| path.to_owned())
 }
 
-fn journal_path(path: &Path) -> PathBuf {
+fn beside(path: &Path, what: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push("-journal");
+    name.push(what);
     name.into()
 }
 

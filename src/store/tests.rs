@@ -99,7 +99,7 @@ fn what_a_killed_process_leaves_heals_to_the_last_whole_batch() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = file(&folder);
     store.apply(&[ban(1, "short")]).unwrap();
-    // A batch larger than the page cache is half in the file before it is whole.
+    // A batch larger than the page cache is half in the log before it is whole.
     let connection = store.connection.as_ref().unwrap();
     connection.execute_batch("BEGIN").unwrap();
     let long = "x".repeat(4_000);
@@ -112,16 +112,44 @@ fn what_a_killed_process_leaves_heals_to_the_last_whole_batch() {
             .unwrap();
     }
     let killed = tempfile::tempdir().unwrap();
-    for name in ["f.sqlite3", "f.sqlite3-journal"] {
+    for name in ["f.sqlite3", "f.sqlite3-wal"] {
         std::fs::copy(folder.path().join(name), killed.path().join(name)).unwrap();
     }
-    let size = |folder: &tempfile::TempDir| {
-        let path = folder.path().join("f.sqlite3");
-        std::fs::metadata(path).unwrap().len()
-    };
-    assert!(size(&killed) > 500_000, "the batch was not in the file yet");
+    let log = std::fs::metadata(killed.path().join("f.sqlite3-wal")).unwrap();
+    assert!(log.len() > 500_000, "the batch was not in the log yet");
     let mut healed = file(&killed);
     assert_eq!(known(&healed), 1);
     healed.apply(&[ban(2, "short")]).unwrap();
     assert_eq!(known(&healed), 2);
+}
+
+#[test]
+fn each_batch_is_in_the_file_itself_and_what_stays_is_one_plain_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = file(&folder);
+    store.apply(&[ban(1, "short")]).unwrap();
+    let copied = tempfile::tempdir().unwrap();
+    let name = "f.sqlite3";
+    std::fs::copy(folder.path().join(name), copied.path().join(name)).unwrap();
+    assert_eq!(known(&file(&copied)), 1);
+    let reader = Connection::open(folder.path().join(name)).unwrap();
+    let mut reading = reader.prepare("SELECT ip FROM bips").unwrap();
+    let mut rows = reading.query([]).unwrap();
+    assert!(rows.next().unwrap().is_some());
+    // Who reads for long keeps the log from being emptied, and neither is turned away.
+    store.apply(&[ban(2, "short")]).unwrap();
+    assert_eq!(known(&store), 2);
+    assert!(rows.next().unwrap().is_none(), "what was there at first");
+    drop(rows);
+    drop(reading);
+    reader.close().unwrap();
+    assert!(store.close().is_some());
+    let names: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names, [name]);
+    let head = std::fs::read(folder.path().join(name)).unwrap();
+    assert_eq!(head[18..20], [1, 1], "of a kind that everybody reads");
+    assert_eq!(known(&file(&folder)), 2);
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, Statement, params};
+use rusqlite::{Connection, Statement, Transaction, TransactionBehavior, params};
 
 use super::Store;
 use super::data;
@@ -71,15 +71,21 @@ impl Store {
             return Ok(());
         }
         self.check_identity()?;
+        // Somebody may have held the file when it was opened.
+        self.write_ahead();
         self.in_transaction(writes)
-            .map_err(|error| self.fail(&error))
+            .map_err(|error| self.fail(&error))?;
+        self.settle();
+        Ok(())
     }
 
     fn in_transaction(&self, writes: &[Write]) -> rusqlite::Result<()> {
         let Some(connection) = &self.connection else {
             return Ok(());
         };
-        let transaction = connection.unchecked_transaction()?;
+        // From the start a writer's: a reader who becomes one is turned away if another wrote.
+        let transaction =
+            Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
         let mut bans = Bans::prepare(connection, self.maxmatches)?;
         for write in writes {
             match write {

@@ -382,13 +382,13 @@ import json, os, sqlite3, subprocess, sys
 sys.argv = json.load(sys.stdin)
 path, enough, how = sys.argv
 def python():
-    base = sqlite3.connect(path)
+    base = sqlite3.connect(path, timeout=0)
     rows = base.execute("SELECT ip, timeofban, data FROM bips").fetchall()
     base.close()
     return len(rows)
 def tool():
     sql = "SELECT count(*) FROM bips JOIN jails ON name = jail"
-    told = subprocess.run(["sqlite3", "-cmd", ".timeout 5000", path, sql], capture_output=True, text=True)
+    told = subprocess.run(["sqlite3", path, sql], capture_output=True, text=True)
     if told.returncode or told.stderr:
         raise OSError(told.stderr)
     return int(told.stdout.split()[-1])
@@ -479,19 +479,22 @@ fn without_a_file_bans_survive_a_reload_and_nothing_is_on_the_disk() {
 
 #[test]
 fn who_reads_the_database_meanwhile_never_fails_and_holds_up_nobody() {
-    const BANS: usize = 200;
-    const HOWS: [&str; 3] = ["python", "sqlite3", "fail2ban"];
-    if reference::python("print('null')").is_none() {
-        return;
+    if reference::python("print('null')").is_some() {
+        // One after the other: readers without any patience may keep each other out as they leave.
+        for how in ["python", "sqlite3", "fail2ban"] {
+            read_while_bans_are_written(how);
+        }
     }
+}
+
+fn read_while_bans_are_written(how: &'static str) {
+    const BANS: usize = 100;
     let mut home = home("");
     home.start(Program::Rban);
-    let readers = HOWS.map(|how| {
-        let paths = [home.path("state/db"), home.path("enough")];
-        let [path, enough] = paths.map(|path| path.display().to_string());
-        let question = serde_json::json!([path, enough, how]);
-        std::thread::spawn(move || reference::ask(READERS, &question))
-    });
+    let paths = [home.path("state/db"), home.path("enough")];
+    let [path, enough] = paths.map(|path| path.display().to_string());
+    let question = serde_json::json!([path, enough, how]);
+    let reader = std::thread::spawn(move || reference::ask(READERS, &question));
     for number in 0..BANS {
         let address = format!("198.51.100.{number}");
         home.failures(&address, 3);
@@ -499,12 +502,10 @@ fn who_reads_the_database_meanwhile_never_fails_and_holds_up_nobody() {
     }
     home.wait("all kept", |home| (kept(home).len() == BANS).then_some(()));
     home.write("enough", "");
-    for (reader, how) in readers.into_iter().zip(HOWS) {
-        let told = reader.join().expect("its end").expect("an answer");
-        assert_eq!(told[2], serde_json::json!([]), "{how} {told}");
-        assert_eq!(told[1], BANS, "{how}");
-        assert!(told[0].as_u64() > Some(5), "{how}: {told}");
-    }
+    let told = reader.join().expect("its end").expect("an answer");
+    assert_eq!(told[2], serde_json::json!([]), "{how} {told}");
+    assert_eq!(told[1], BANS, "{how}");
+    assert!(told[0].as_u64() > Some(5), "{how}: {told}");
     // Nothing had to be told.
     let text = log(&home);
     let told = text.replace("WARNING New database created", "");
