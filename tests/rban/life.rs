@@ -392,13 +392,20 @@ fn kill_9_at_any_moment_loses_no_ban_of_the_kernels_and_doubles_none() {
             n=$((n + 1))
             "$rban" server -f -x -c "$1" start > /dev/null 2>&1 & pid=$!
             if [ $n -le 100 ]; then a=198.51.100.$n; else a=203.0.113.$n; fi
-            for t in 1 2 3; do date "+%Y-%m-%d %H:%M:%S bad guest $a"; done >> door.log
-            sleep 0.$(printf %03d $((RANDOM % 150)))
+            line="$(date "+%Y-%m-%d %H:%M:%S") bad guest $a"
+            # At once: failures before the place that was noted end with the process, as in fail2ban.
+            printf '%s\n%s\n%s\n' "$line" "$line" "$line" >> door.log
+            if [ $((n % 4)) = 0 ]; then
+                # However slow the machine is: as the kernel has it, and the database perhaps not.
+                for look in $(seq 3000); do list | grep -qx "$a" && break; sleep 0.01; done
+            else
+                sleep 0.$(printf %03d $((RANDOM % 150)))
+            fi
             kill -9 $pid; wait $pid 2> /dev/null
             list >> seen
         done
         "$rban" server -f -x -c "$1" start > /dev/null 2>&1 & pid=$!
-        for look in $(seq 300); do
+        for look in $(seq 1200); do
             [ "$(list | wc -l)" = 200 ] && break
             sleep 0.1
         done
@@ -420,7 +427,7 @@ fn kill_9_at_any_moment_loses_no_ban_of_the_kernels_and_doubles_none() {
     };
     let (ever, last) = (read("ever"), read("last"));
     assert!(
-        ever.len() > 20,
+        ever.len() >= 50,
         "the kernel had some in between: {}",
         ever.len()
     );
