@@ -244,3 +244,51 @@ fn what_fail2ban_banned_counted_and_read_goes_on_with_us_and_back() {
 fn what_we_banned_counted_and_read_goes_on_with_fail2ban_and_back() {
     there_and_back(Program::Rban, Program::Fail2ban);
 }
+
+/// A server that is killed leaves its database open, and what it wrote last in a log beside it.
+#[test]
+fn what_a_killed_server_of_ours_leaves_goes_on_with_fail2ban() {
+    if reference::python("print('null')").is_none() {
+        return;
+    }
+    let mut home = home();
+    home.start(Program::Rban);
+    // Whoever reads for long keeps the log from being emptied.
+    let reader = rusqlite::Connection::open(home.path("db")).expect("a database");
+    // Nor does he tidy up as he leaves.
+    let untidy = rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+    reader.set_db_config(untidy, true).expect("set");
+    let mut reading = reader
+        .prepare("SELECT version FROM fail2banDb")
+        .expect("a question");
+    let mut rows = reading.query([]).expect("rows");
+    rows.next().expect("a row").expect("one at least");
+    for address in ["198.51.100.1", "2001:db8:1::1"] {
+        fail(&home, "gate", address, 3);
+        wait_act(&home, &format!("gate ban {address}"), 1);
+    }
+    home.wait("both kept", |home| (counts(home).len() == 2).then_some(()));
+    let expected = counts(&home);
+    let (_, mut server) = home.running.take().expect("it runs");
+    server.kill().expect("killed");
+    server.wait().expect("its end");
+    drop(rows);
+    drop(reading);
+    drop(reader);
+    let log = fs::metadata(home.path("db-wal")).expect("a log beside it");
+    assert!(log.len() > 0, "the database was whole without its log");
+    home.start(Program::Fail2ban);
+    home.wait("both banned", |home| {
+        (banned(home)["gate"].len() == 2).then_some(())
+    });
+    fail(&home, "gate", "198.51.100.2", 3);
+    wait_act(&home, "gate ban 198.51.100.2", 1);
+    home.stop();
+    assert_eq!(counts(&home)[..1], expected[..1]);
+    assert_eq!(counts(&home).len(), 3);
+    home.start(Program::Rban);
+    home.wait("all banned", |home| {
+        (banned(home)["gate"].len() == 3).then_some(())
+    });
+    home.stop();
+}
