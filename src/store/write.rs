@@ -84,8 +84,7 @@ impl Store {
             return Ok(());
         };
         // From the start a writer's: a reader who becomes one is turned away if another wrote.
-        let transaction =
-            Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+        let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
         let mut bans = Bans::prepare(connection, self.maxmatches)?;
         for write in writes {
             match write {
