@@ -31,7 +31,7 @@ pub fn recipe(settings: &ActionSettings) -> Option<Recipe> {
     }
     let content = content(settings.option(MAIL_OPTION)?)?;
     let to = parameters.given("dest", "root");
-    let from = parameters.given("sender", "root");
+    let from = sender(&parameters.given("sender", "root"));
     let smtp = parameters
         .filled("smtp")
         .map(|place| server(&place, &parameters));
@@ -50,6 +50,8 @@ pub fn recipe(settings: &ActionSettings) -> Option<Recipe> {
             Transport::Program(words)
         }
     };
+    // A jail's `logpath` may say where to begin.
+    let place = |word: &&str| !["tail", "head"].contains(&word.to_ascii_lowercase().as_str());
     let logs = parameters.given("logpath", "");
     Some(Recipe {
         content,
@@ -58,7 +60,11 @@ pub fn recipe(settings: &ActionSettings) -> Option<Recipe> {
         from,
         from_name: parameters.given("sendername", "Fail2Ban"),
         transport,
-        logs: logs.split_whitespace().map(str::to_owned).collect(),
+        logs: logs
+            .split_whitespace()
+            .filter(place)
+            .map(str::to_owned)
+            .collect(),
         most: parameters
             .get("grepmax")
             .and_then(|text| text.parse().ok())
@@ -126,7 +132,7 @@ fn smtp(parameters: &Parameters) -> Option<Recipe> {
         })?,
         name: parameters.given("name", ""),
         to: addresses(&parameters.given("dest", "root")),
-        from: parameters.given("sender", "fail2ban"),
+        from: sender(&parameters.given("sender", "fail2ban")),
         from_name: parameters.given("sendername", "Fail2Ban"),
         transport: Transport::Smtp(server(&place, parameters)?),
         logs: Vec::new(),
@@ -165,7 +171,55 @@ impl Parameters {
     }
 }
 
+/// The address of a sender who may be given with a name.
+fn sender(text: &str) -> String {
+    let named = text.contains('<').then(|| addresses(text));
+    let address = named.and_then(|found| found.into_iter().next());
+    address.unwrap_or_else(|| text.to_owned())
+}
+
+/// Addresses apart by commas or blanks; of `Name <address>` it is the address.
 fn addresses(text: &str) -> Vec<String> {
-    let one = |address: &str| address.trim().to_owned();
-    text.split(',').map(one).filter(|a| !a.is_empty()).collect()
+    let (mut found, mut piece, mut quoted) = (Vec::new(), String::new(), false);
+    for c in text.chars().chain([',']) {
+        quoted ^= c == '"';
+        if c != ',' || quoted {
+            piece.push(c);
+            continue;
+        }
+        match piece
+            .rsplit_once('<')
+            .and_then(|(_, inner)| inner.split_once('>'))
+        {
+            Some((address, _)) => found.push(address.trim().to_owned()),
+            None => found.extend(piece.split_whitespace().map(str::to_owned)),
+        }
+        piece.clear();
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_told_apart_as_mailers_do() {
+        for (text, expected) in [
+            ("root", &["root"][..]),
+            (
+                "a@example.com, b@example.com",
+                &["a@example.com", "b@example.com"],
+            ),
+            (
+                "a@example.com b@example.com",
+                &["a@example.com", "b@example.com"],
+            ),
+            ("Admin One <a@example.com>,b", &["a@example.com", "b"]),
+            ("\"One, Admin\" <a@example.com>", &["a@example.com"]),
+            (" , ", &[]),
+        ] {
+            assert_eq!(addresses(text), expected, "{text}");
+        }
+    }
 }

@@ -79,7 +79,7 @@ fn test(options: &Options, world: &mut World<'_>) -> Result<(), String> {
         }
     }
     let host = nix::unistd::gethostname().unwrap_or_default();
-    let host = host.to_string_lossy();
+    let host = crate::dns::system().full_name(&host.to_string_lossy());
     let writer = Writer {
         jail: &jail,
         action: &action,
@@ -170,6 +170,7 @@ fn send(
         credentials: world.variable("CREDENTIALS_DIRECTORY").map(str::to_owned),
         now: world.clock,
         say: |_| {},
+        logs: crate::config::log_files,
     };
     let sent = courier.carry_aloud(&letter.transport, &parcel, tell);
     sent.map_err(|failure| failure.to_string())

@@ -47,6 +47,15 @@ pub(super) fn paths(tree: &dyn Tree, pattern: &str) -> Vec<String> {
     found
 }
 
+/// The files of this machine that a `logpath` stands for; a plain path stands for itself.
+pub fn log_files(pattern: &str) -> Vec<String> {
+    if is_pattern(pattern) {
+        paths(&super::tree::Disk, pattern)
+    } else {
+        vec![pattern.to_owned()]
+    }
+}
+
 /// Whether there is anything but plain characters in it.
 pub(super) fn is_pattern(text: &str) -> bool {
     text.contains(['*', '?', '['])

@@ -56,6 +56,7 @@ use crate::model::Origin;
 
 pub use complaint::{Complaint, Severity};
 pub use explain::Explained;
+pub use glob::log_files;
 pub use item::Item;
 pub use load::Loaded;
 pub use pretty::dump_pretty;

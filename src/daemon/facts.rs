@@ -31,7 +31,7 @@ pub(super) fn own_addresses() -> Vec<Network> {
     own
 }
 
-/// The host's short name; empty when the kernel gives none.
+/// What the host calls itself; empty when the kernel gives none.
 pub(super) fn host_name() -> String {
     gethostname()
         .ok()

@@ -327,6 +327,7 @@ fn open_post(dbfile: Option<&Path>, path: &str, credentials: Option<String>) -> 
         credentials,
         now: clock::now,
         say: crate::log::emit,
+        logs: config::log_files,
     };
     Post::open(folder.as_deref(), Arc::new(courier))
 }

@@ -82,14 +82,16 @@ impl Facts for Numbers {
     }
 
     fn history(&self, ban: &Ban, scope: History) -> Option<Merged> {
-        let id = ban.id.clone();
-        let jail = match scope {
-            History::ThisJail => Some(Arc::clone(&self.jail)),
-            History::AllJails => None,
-        };
+        let (ban, own) = (ban.clone(), Arc::clone(&self.jail));
         let merged = self
             .asker
-            .ask(HISTORY, move |store| store.merged(&id, jail.as_deref()))?
+            .ask(HISTORY, move |store| {
+                let jail = match scope {
+                    History::ThisJail => Some(&*own),
+                    History::AllJails => None,
+                };
+                store.merged_with(&ban, &own, jail)
+            })?
             .ok()?;
         (merged.failures > 0).then(|| Merged {
             lines: merged.lines,
@@ -104,9 +106,9 @@ impl Facts for Numbers {
     fn hostname(&self, full: bool) -> String {
         let name = facts::host_name();
         if full {
-            name
+            dns::system().full_name(&name)
         } else {
-            name.split('.').next().unwrap_or_default().to_owned()
+            name
         }
     }
 }

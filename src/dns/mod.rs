@@ -13,8 +13,8 @@ mod worker;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::mpsc;
-use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::model::{NameAnswer, NameProblem};
 use worker::{Question, Shared};
@@ -71,7 +71,14 @@ pub enum Asker {
 #[derive(Clone, Debug, Default)]
 pub struct Dns {
     shared: Arc<Shared>,
+    own: Arc<Mutex<Option<OwnName>>>,
 }
+
+/// This machine's name, its full name, and when that was asked for.
+type OwnName = (String, String, Instant);
+
+/// How long this machine's full name is good for: fail2ban's limit for any name.
+const OWN_NAME: Duration = Duration::from_secs(300);
 
 /// The one of this process: it has one thread and one memory, whoever asks.
 pub fn system() -> &'static Dns {
@@ -129,6 +136,31 @@ impl Dns {
         }
     }
 
+    /// This machine's name in full, as fail2ban's `<fq-hostname>`: of the hosts file, else of the name
+    /// servers, else what the machine calls itself. It may wait for them, once in [`OWN_NAME`].
+    pub fn full_name(&self, host: &str) -> String {
+        if host.is_empty() || host.contains('.') {
+            return host.to_owned();
+        }
+        let mut known = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = known
+            .as_ref()
+            .filter(|(of, _, at)| of == host && now() < *at + OWN_NAME);
+        if let Some((_, name, _)) = fresh {
+            return name.clone();
+        }
+        let name = system::full_name_of(host).unwrap_or_else(|| {
+            let addresses = self.look_up(host, Asker::Operator).addresses;
+            let name = addresses.first().map(|address| self.reverse(*address));
+            let full = name.as_ref().and_then(Reverse::name);
+            full.filter(|name| name.contains('.'))
+                .unwrap_or(host)
+                .to_owned()
+        });
+        *known = Some((host.to_owned(), name.clone(), now()));
+        name
+    }
+
     /// Asks for a name's TXT records, each as one text of at most a few hundred characters; the name
     /// is complete, no search domain is tried. `tell` must not block.
     pub fn texts(
@@ -148,6 +180,7 @@ impl Dns {
     /// Forgets all answers (a reload does).
     pub fn clear(&self) {
         self.shared.clear();
+        *self.own.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 

@@ -94,6 +94,21 @@ pub(super) fn addresses_of(name: &str) -> Vec<IpAddr> {
     addresses
 }
 
+/// What the hosts file calls this host in full: the first name with a point in a line that names it;
+/// the name itself where no such line has one, and `None` where it is not named at all.
+pub(super) fn full_name_of(host: &str) -> Option<String> {
+    let (mut named, mut full) = (false, None);
+    hosts(|_, names| {
+        if names.iter().any(|known| known.eq_ignore_ascii_case(host)) {
+            named = true;
+            let pointed = names.iter().find(|name| name.contains('.'));
+            full = pointed.map(|name| (*name).to_owned());
+        }
+        full.is_some()
+    });
+    named.then(|| full.unwrap_or_else(|| host.to_owned()))
+}
+
 /// Whether nsswitch.conf has hosts looked up elsewhere too (mDNS, containers, a directory).
 pub(super) fn knows_others() -> bool {
     let text = fs::read_to_string(NSSWITCH).unwrap_or_default();

@@ -21,7 +21,7 @@ pub enum Part {
     Country(IpAddr),
     /// What whois says about an address; asked of this server if given.
     Whois(IpAddr, Option<String>),
-    /// The last `most` lines of these logs that name this.
+    /// The last `most` lines of these logs (paths or patterns) that name this.
     Log(Vec<String>, String, usize),
 }
 
@@ -87,8 +87,10 @@ impl Letter {
                     Ok(answer) => text.push_str(&answer),
                     Err(error) => text.push_str(&format!("(no answer: {error})\n")),
                 },
-                Part::Log(logs, word, most) => {
-                    text.push_str(&super::lines::about(logs, word, *most));
+                Part::Log(patterns, word, most) => {
+                    let logs = patterns.iter().flat_map(|log| look_up.logs(log));
+                    let logs: Vec<String> = logs.collect();
+                    text.push_str(&super::lines::about(&logs, word, *most));
                 }
             }
         }
@@ -154,13 +156,20 @@ pub fn banned(recipe: &Recipe, ban: &Banned<'_>, host: &str, time: Time) -> Lett
             parts.push(Part::Log(recipe.logs.clone(), id.clone(), recipe.most));
         }
         Matched::Ban | Matched::AllJails | Matched::ThisJail => {
-            let matches = clean(ban.matches, true);
-            parts.push(Part::Text(format!("\nMatched lines:\n\n{matches}\n")));
+            let matches = super::lines::bounded(ban.matches);
+            parts.push(Part::Text(format!("\nMatched lines:\n\n{matches}")));
         }
     }
-    let quoted = id.replace('\'', "'\\''");
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', "'\\''"));
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let whose = if jail.chars().all(plain) {
+        jail.to_owned()
+    } else {
+        quoted(&clean(jail, false))
+    };
     parts.push(Part::Text(format!(
-        "\nTo lift the ban:\n\n    rban client set {jail} unbanip '{quoted}'\n\n-- \nrban on {host}\n"
+        "\nTo lift the ban:\n\n    rban client set {whose} unbanip {}\n\n-- \nrban on {host}\n",
+        quoted(&id)
     )));
     let about = About::Ban {
         id: id.clone(),

@@ -20,14 +20,24 @@ pub fn about(logs: &[String], word: &str, most: usize) -> String {
             kept.push_back(format!("{log}: {error}"));
         }
     }
-    let mut size: usize = kept.iter().map(String::len).sum();
+    shown(kept)
+}
+
+/// The last of these lines, as many and as much of each as a mail holds.
+pub(super) fn bounded(text: &str) -> String {
+    let lines = text.split('\n').map(|line| line.chars().take(LINE));
+    shown(lines.map(Iterator::collect).collect())
+}
+
+fn shown(mut lines: VecDeque<String>) -> String {
+    let mut size: usize = lines.iter().map(String::len).sum();
     while size > ALL
-        && let Some(first) = kept.pop_front()
+        && let Some(first) = lines.pop_front()
     {
         size -= first.len();
     }
     let mut text = String::new();
-    for line in kept {
+    for line in lines {
         text.push_str(&super::letter::clean(&line, false));
         text.push('\n');
     }
@@ -67,6 +77,19 @@ fn names(line: &[u8], word: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mail_holds_so_much_of_a_line_and_so_many_lines() {
+        let long = "x".repeat(1 << 20);
+        let text = bounded(&format!("{long}\nlast\u{7}\tline"));
+        assert_eq!(
+            text,
+            format!("{}\nlast\u{fffd}\u{fffd}line\n", &long[..LINE])
+        );
+        let many = format!("{}last", format!("{long}\n").repeat(400));
+        let text = bounded(&many);
+        assert!(text.len() <= ALL + 400 && text.ends_with("\nlast\n"));
+    }
 
     #[test]
     fn the_last_lines_about_an_address_are_shown() {

@@ -16,4 +16,7 @@ pub trait LookUp: Send + Sync {
 
     /// Lines with country and network; or one that says why not.
     fn country(&self, address: IpAddr) -> String;
+
+    /// The files that a `logpath` stands for: a path or a pattern.
+    fn logs(&self, pattern: &str) -> Vec<String>;
 }

@@ -9,8 +9,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
-use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -157,7 +157,9 @@ struct State {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
-    spool: Spool,
+    folder: Option<PathBuf>,
+    /// Opened when there is something to keep, or kept already.
+    spool: OnceLock<Spool>,
     outside: Arc<dyn Outside>,
 }
 
@@ -172,41 +174,31 @@ impl fmt::Debug for Post {
 }
 
 impl Post {
-    /// Mails wait in this folder; what is in it already goes out. Without a folder, or one that
-    /// cannot be had (which is said), they wait in memory.
+    /// Mails wait in this folder; what is in it already goes out. It is made by the first mail.
+    /// Without a folder, or one that cannot be had (which is said), they wait in memory.
     pub fn open(folder: Option<&Path>, outside: Arc<dyn Outside>) -> Self {
-        let opened = folder.map(|folder| (folder, Spool::open(folder)));
-        let spool = match opened {
-            None => Spool::memory(),
-            Some((_, Ok(spool))) => spool,
-            Some((folder, Err(error))) => {
-                let message = format!(
-                    "{}: {error}; mails that wait do not survive a restart",
-                    folder.display()
-                );
-                outside.say(Record::new(Level::Error, Logger::Actions, message));
-                Spool::memory()
-            }
-        };
         let post = Self(Arc::new(Shared {
             state: Mutex::default(),
             changed: Condvar::new(),
-            spool,
+            folder: folder.map(Path::to_owned),
+            spool: OnceLock::new(),
             outside,
         }));
-        post.resume();
+        if folder.is_some_and(Path::exists) {
+            post.resume();
+        }
         post
     }
 
     fn resume(&self) {
         let now = self.0.outside.now();
         let mut state = self.0.lock();
-        state.recall(&self.0.spool, now);
-        for name in self.0.spool.names().unwrap_or_default() {
+        state.recall(self.0.spool(), now);
+        for name in self.0.spool().names().unwrap_or_default() {
             if !name.ends_with(SUFFIX) {
                 continue;
             }
-            let bytes = self.0.spool.read(&name).unwrap_or_default();
+            let bytes = self.0.spool().read(&name).unwrap_or_default();
             let Some((entry, lines)) = Entry::read(&bytes) else {
                 self.0.unreadable(&name);
                 continue;
@@ -291,7 +283,7 @@ impl Post {
     pub fn close(&self, limit: Duration) -> usize {
         let shared = &self.0;
         let mut state = shared.lock();
-        if shared.spool.is_memory() {
+        if shared.spool.get().is_some_and(Spool::is_memory) {
             let keys: Vec<Key> = state.lines.keys().cloned().collect();
             let now = shared.outside.now();
             for key in keys {
@@ -364,11 +356,12 @@ impl State {
     }
 
     /// Writes down what went out, if more did than the disk knows.
-    fn write_down(&mut self, spool: &Spool) {
+    fn write_down(&mut self, shared: &Shared) {
         let told = self.lines.values().map(|line| line.flow.told()).sum();
-        if told == self.written || spool.is_memory() {
+        if told == self.written || shared.spool().is_memory() {
             return;
         }
+        let spool = shared.spool();
         self.written = told;
         let sent = self.lines.iter().map(|((jail, action), line)| Sent {
             jail: jail.clone(),
@@ -443,6 +436,23 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn spool(&self) -> &Spool {
+        self.spool.get_or_init(|| {
+            let Some(folder) = &self.folder else {
+                return Spool::memory();
+            };
+            Spool::open(folder).unwrap_or_else(|error| {
+                let message = format!(
+                    "{}: {error}; mails that wait do not survive a restart",
+                    folder.display()
+                );
+                self.outside
+                    .say(Record::new(Level::Error, Logger::Actions, message));
+                Spool::memory()
+            })
+        })
+    }
+
     fn put(&self, state: &mut State, entry: &Entry) -> Result<(), String> {
         let bytes = entry.bytes();
         let held: usize = state.slots.values().map(|slot| slot.bytes).sum();
@@ -455,7 +465,7 @@ impl Shared {
         state.count += 1;
         let (micros, count) = (entry.letter.time.micros().max(0), state.count);
         let name = format!("{micros:020}-{}-{count}{SUFFIX}", std::process::id());
-        self.spool
+        self.spool()
             .put(&name, &bytes)
             .map_err(|error| format!("the mail cannot be kept: {error}"))?;
         let open = entry.is_open();
@@ -498,7 +508,7 @@ impl Shared {
             return Ok(());
         };
         if slot.collected < digest::KEPT {
-            self.spool
+            self.spool()
                 .append(&name, row.as_bytes())
                 .map_err(|error| format!("the digest cannot be kept: {error}"))?;
             slot.bytes += row.len();
@@ -516,7 +526,7 @@ impl Shared {
 
     /// Sees to it that somebody looks at what has changed.
     fn wake(&self, state: &mut State, shared: &Arc<Self>) {
-        state.write_down(&self.spool);
+        state.write_down(self);
         self.changed.notify_all();
         let wanted = state.next().is_some() && state.idle == 0 && state.couriers < COURIERS;
         if !wanted || state.ended {
@@ -538,7 +548,7 @@ impl Shared {
             let now = self.outside.now();
             if let Some(name) = state.pick(now) {
                 // A digest that goes out counts as a mail.
-                state.write_down(&self.spool);
+                state.write_down(self);
                 drop(state);
                 let delivery = AssertUnwindSafe(|| self.deliver(&name));
                 if panic::catch_unwind(delivery).is_err() {
@@ -568,7 +578,7 @@ impl Shared {
     }
 
     fn unreadable(&self, name: &str) {
-        self.spool.set_aside(name);
+        self.spool().set_aside(name);
         let message = format!("The waiting mail {name} cannot be read; set aside as {name}.bad");
         self.outside
             .say(Record::new(Level::Error, Logger::Actions, message));
@@ -576,7 +586,7 @@ impl Shared {
 
     /// Sends one mail, and sees to what comes of it.
     fn deliver(&self, name: &str) {
-        let read = self.spool.read(name).ok();
+        let read = self.spool().read(name).ok();
         let Some((mut entry, rows)) = read.and_then(|bytes| Entry::read(&bytes)) else {
             return self.unreadable(name);
         };
@@ -598,7 +608,7 @@ impl Shared {
         let sent = self.send(name, &entry.letter, &transport);
         let told = match sent {
             Ok(missed) if missed.later.is_empty() => {
-                self.spool.remove(name);
+                self.spool().remove(name);
                 let mut state = self.lock();
                 state.slots.remove(name);
                 state.troubles.remove(&transport.place());
@@ -651,7 +661,7 @@ impl Shared {
         let age = now - entry.letter.time;
         let over = age >= Span::from_micros(entry.giveup);
         if failure.kind == FailureKind::ForGood || over {
-            self.spool.remove(name);
+            self.spool().remove(name);
             self.lock().slots.remove(name);
             let after = if over {
                 format!(" after {} and {} tries", age.words(), entry.tries + 1)
@@ -678,7 +688,7 @@ impl Shared {
         entry.letter.transport = transport.without_secret();
         let bytes = entry.bytes();
         // What is on the disk already is tried again too; all it lacks is when.
-        let _ = self.spool.put(name, &bytes);
+        let _ = self.spool().put(name, &bytes);
         if let Some(slot) = state.slots.get_mut(name) {
             slot.busy = false;
             slot.due = entry.due;

@@ -283,6 +283,37 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The bans of this ban's ID together, in `jail` or in all jails, this one of `own` among them:
+    /// it may not be written down yet.
+    pub fn merged_with(
+        &self,
+        ban: &Ban,
+        own: &str,
+        jail: Option<&str>,
+    ) -> Result<Merged, StoreError> {
+        let mut merged = self.merged(&ban.id, jail)?;
+        if !self.has(ban, own)? {
+            merged.failures = merged.failures.saturating_add(ban.attempts);
+            let lines = ban.lines.iter().map(|line| line.text.to_string());
+            merged.lines.extend(lines);
+            let over = merged.lines.len().saturating_sub(self.maxmatches);
+            merged.lines.drain(..over);
+        }
+        Ok(merged)
+    }
+
+    fn has(&self, ban: &Ban, jail: &str) -> Result<bool, StoreError> {
+        let Some(connection) = &self.connection else {
+            return Ok(false);
+        };
+        connection
+            .prepare("SELECT 1 FROM bans WHERE jail = ?1 AND ip = ?2 AND timeofban = ?3")
+            .and_then(|mut rows| rows.exists(params![jail, ban.id.to_string(), ban.time.secs()]))
+            .map_err(|error| self.fail(&error))
+    }
+}
+
 fn restored(row: &Row<'_>, wanted: Wanted<'_>) -> Option<Ban> {
     let id: String = row.get(0).ok()?;
     if id.is_empty() {

@@ -35,6 +35,7 @@ host-record=whois.slow.example.com,127.0.1.7
 host-record=whois.silent.example.com,127.0.1.8
 host-record=whois.gone.example.com,127.0.1.9
 host-record=home.example.com,203.0.113.90
+host-record=lab.example.com,192.0.2.1
 local=/example.com/
 local=/2.0.192.in-addr.arpa/
 local=/8.b.d.0.1.0.0.2.ip6.arpa/
@@ -107,6 +108,41 @@ fn ip_host_is_what_fail2ban_says_and_nothing_that_a_shell_could_run() {
          192.0.2.68=nowhere.example.com\n192.0.2.69=None\n2001:db8::5=six.example.com\n\
          203.0.113.77=filed.example.com\n"
     ));
+}
+
+#[test]
+fn this_host_is_called_as_by_fail2ban() {
+    const SAY: &str =
+        "[Definition]\nactionban = echo <ip> <fq-hostname> <sh-hostname> >> /run/told\n";
+    let told = |program, hosts: &str| {
+        let lab = lab(program);
+        lab.write(
+            "/etc/resolv.conf",
+            "nameserver 127.0.0.1\nsearch example.com\n",
+        );
+        lab.write("/etc/hosts", hosts);
+        lab.write("action.d/say.conf", SAY);
+        lab.write(
+            "jail.local",
+            "[lab]\nenabled = true\nfilter =\nfailregex = x <HOST>\nlogpath = /etc/hosts\n\
+             action = say\nbackend = polling\n",
+        );
+        lab.start();
+        lab.ask(&["set", "lab", "banip", "203.0.113.5"]);
+        lab.wait_in("/run/told", "203.0.113.5")
+    };
+    for (hosts, expected) in [
+        (
+            "127.0.0.1 localhost\n127.0.1.1 lab.example.net lab\n",
+            "203.0.113.5 lab.example.net lab",
+        ),
+        // Nobody but the name server knows it.
+        ("127.0.0.1 localhost\n", "203.0.113.5 lab.example.com lab"),
+    ] {
+        let ours = told(Program::Rban, hosts);
+        assert_eq!(ours, expected);
+        assert_eq!(ours, told(Program::Fail2ban, hosts));
+    }
 }
 
 /// Host names, networks and single addresses as arguments, to both programs.

@@ -30,7 +30,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "cli",
         &[
             "model", "pattern", "date", "protocol", "config", "filter", "source", "action", "mail",
-            "log",
+            "log", "dns",
         ],
     ),
 ];

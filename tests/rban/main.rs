@@ -50,6 +50,7 @@ mod smtp;
 mod socket;
 mod source;
 mod stock;
+mod stockmail;
 mod store;
 mod support;
 mod table;

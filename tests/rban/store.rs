@@ -204,6 +204,19 @@ fn a_forgotten_ban_is_gone_and_the_last_one_counts() {
     store.set_maxmatches(3);
     assert_eq!(store.merged(&id, None).expect("merged").lines.len(), 3);
     assert_eq!(store.merged(&id, Some("web")).expect("merged").failures, 0);
+    // A ban that acts before it is written counts once.
+    let written = ban("192.0.2.5", ago(500), 600);
+    let now = ban("192.0.2.5", ago(0), 600);
+    let all = store.merged(&id, None).expect("merged");
+    let told = |ban: &Ban, jail| store.merged_with(ban, "sshd", jail).expect("merged");
+    assert_eq!(told(&written, None), all);
+    let with = told(&now, Some("sshd"));
+    assert_eq!(with.failures, all.failures + now.attempts);
+    assert_eq!(with.lines.len(), 3);
+    assert_eq!(
+        with.lines.last().map(String::as_str),
+        now.lines.last().map(|line| &*line.text)
+    );
     store
         .apply(&[Write::Forget {
             jail: Arc::clone(&jail),

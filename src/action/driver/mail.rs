@@ -35,6 +35,7 @@ impl Default for Mail {
             credentials: None,
             now: wall_clock,
             say: |_| {},
+            logs: |path| vec![path.to_owned()],
         };
         Self {
             post: Post::open(None, Arc::new(courier)),
@@ -94,6 +95,8 @@ pub struct Courier {
     pub now: fn() -> Time,
     /// Where what happens to mails is said whose action is no more.
     pub say: fn(&Record),
+    /// The files a `logpath` stands for; a plain path for itself, whatever is there.
+    pub logs: fn(&str) -> Vec<String>,
 }
 
 impl std::fmt::Debug for Courier {
@@ -239,6 +242,10 @@ impl LookUp for Courier {
 
     fn whois(&self, address: IpAddr, server: Option<&str>) -> Result<String, String> {
         whois::ask(address, server).map_err(|error| error.to_string())
+    }
+
+    fn logs(&self, pattern: &str) -> Vec<String> {
+        (self.logs)(pattern)
     }
 
     /// By geoiplookup and its databases, as the stock action does.

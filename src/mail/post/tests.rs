@@ -53,6 +53,10 @@ impl LookUp for World {
     fn country(&self, _: std::net::IpAddr) -> String {
         String::new()
     }
+
+    fn logs(&self, pattern: &str) -> Vec<String> {
+        vec![pattern.to_owned()]
+    }
 }
 
 struct Lab {
@@ -362,6 +366,17 @@ fn a_buffered_action_mails_when_full_and_at_its_stop() {
     );
     assert!(mails[0].contains("5 hosts") && mails[1].contains("2 hosts"));
     assert_eq!(mails.len(), 2);
+}
+
+#[test]
+fn a_folder_is_made_by_the_first_mail_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("mail");
+    let lab = lab(Some(&place), good);
+    assert!(!place.exists());
+    lab.take(letter("192.0.2.1")).unwrap();
+    assert!(place.is_dir());
+    assert!(matches!(lab.told(), Told::Sent(_)));
 }
 
 #[test]
