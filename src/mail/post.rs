@@ -6,7 +6,7 @@
 //! somebody has taken it: killed in between, it is sent twice (by the same Message-ID), never lost.
 //! One action's mails go one after the other. What waits is bounded in number and bytes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
@@ -397,12 +397,7 @@ impl State {
 
     /// The next mail to be sent, taken.
     fn pick(&mut self, now: Time) -> Option<String> {
-        let busy: Vec<Key> = self
-            .slots
-            .values()
-            .filter(|s| s.busy)
-            .map(|s| s.key.clone())
-            .collect();
+        let busy = self.busy();
         let mut found = None;
         for (name, slot) in &mut self.slots {
             if slot.busy || slot.due > now || busy.contains(&slot.key) {
@@ -424,9 +419,16 @@ impl State {
         Some(name)
     }
 
+    /// The actions one of whose mails is on its way: their others wait for its courier.
+    fn busy(&self) -> HashSet<Key> {
+        let busy = self.slots.values().filter(|slot| slot.busy);
+        busy.map(|slot| slot.key.clone()).collect()
+    }
+
     /// When there is something to do again.
     fn next(&self) -> Option<Time> {
-        let free = self.slots.values().filter(|slot| !slot.busy);
+        let busy = self.busy();
+        let free = self.slots.values().filter(|slot| !busy.contains(&slot.key));
         free.map(|slot| slot.due).filter(|due| *due < NEVER).min()
     }
 }

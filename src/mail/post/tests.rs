@@ -14,6 +14,8 @@ type Judge = dyn Fn(&str) -> Result<Missed, Failure> + Send + Sync;
 /// Carries by a judge, and shows each message that somebody tried to send.
 struct World {
     now: AtomicI64,
+    /// How often somebody looked at the clock.
+    looked: AtomicI64,
     judge: Box<Judge>,
     tried: Sender<String>,
     said: Sender<Told>,
@@ -21,6 +23,7 @@ struct World {
 
 impl Outside for World {
     fn now(&self) -> Time {
+        self.looked.fetch_add(1, Ordering::SeqCst);
         Time::from_secs(self.now.load(Ordering::SeqCst))
     }
 
@@ -74,6 +77,7 @@ fn lab(
     let ((tried, heard), (said, told)) = (channel(), channel());
     let world = Arc::new(World {
         now: AtomicI64::new(1_700_000_000),
+        looked: AtomicI64::new(0),
         judge: Box::new(judge),
         tried,
         said: said.clone(),
@@ -377,6 +381,34 @@ fn a_folder_is_made_by_the_first_mail_alone() {
     lab.take(letter("192.0.2.1")).unwrap();
     assert!(place.is_dir());
     assert!(matches!(lab.told(), Told::Sent(_)));
+}
+
+#[test]
+fn nobody_turns_in_circles_while_an_actions_first_mail_hangs() {
+    let ((go, wait), (begin, begun)) = (channel::<()>(), channel());
+    let wait = Mutex::new(wait);
+    let lab = lab(None, move |_| {
+        begin.send(()).unwrap();
+        let _ = wait.lock().unwrap().recv();
+        Ok(Missed::default())
+    });
+    let mut other = letter("192.0.2.7");
+    other.action = "other".into();
+    for letter in [letter("192.0.2.1"), other, letter("192.0.2.2")] {
+        lab.take(letter).unwrap();
+    }
+    for _ in 0..2 {
+        begun.recv_timeout(LONG).unwrap();
+    }
+    let before = lab.world.looked.load(Ordering::SeqCst);
+    let nothing = lab.told.recv_timeout(Duration::from_millis(200));
+    assert!(nothing.is_err(), "{nothing:?}");
+    let looked = lab.world.looked.load(Ordering::SeqCst) - before;
+    assert!(looked < 10, "the clock was read {looked} times");
+    drop(go);
+    for _ in 0..3 {
+        assert!(matches!(lab.told(), Told::Sent(_)));
+    }
 }
 
 #[test]
