@@ -330,27 +330,41 @@ mod tests {
 
     #[test]
     fn each_of_fail2ban_s_options_is_known() {
-        for (text, origin, rotated) in [
-            ("systemd", Origin::System, false),
-            ("systemd[rotated=on]", Origin::System, true),
-            ("systemd[journalflags=5]", Origin::Flags(5), false),
+        for (text, origin, flags, rotated) in [
+            ("systemd", Origin::System, None, false),
+            ("systemd[rotated=on]", Origin::System, None, true),
+            ("systemd[journalflags=5]", Origin::System, Some(5), false),
             (
                 "systemd[journalpath=/var/log/journal/remote, rotated=on]",
                 Origin::Directory("/var/log/journal/remote".into()),
+                None,
                 true,
             ),
             (
                 "systemd[journalfiles=\"/a/*.journal, /b/c.journal\"]",
                 Origin::Files(vec!["/a/*.journal".into(), "/b/c.journal".into()]),
+                None,
                 false,
             ),
             (
                 "systemd[namespace=web]",
                 Origin::Namespace("web".into()),
+                None,
+                false,
+            ),
+            (
+                "systemd[namespace=web, journalflags=1]",
+                Origin::Namespace("web".into()),
+                Some(1),
                 false,
             ),
         ] {
-            assert_eq!(of(text), Ok(JournalPlace { origin, rotated }), "{text}");
+            let place = JournalPlace {
+                origin,
+                flags,
+                rotated,
+            };
+            assert_eq!(of(text), Ok(place), "{text}");
         }
     }
 

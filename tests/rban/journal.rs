@@ -150,7 +150,7 @@ fn wish(subscriber: Subscriber, place: &JournalPlace, expression: &str) -> Journ
 fn folder(path: &Path) -> JournalPlace {
     JournalPlace {
         origin: Origin::Directory(path.to_owned()),
-        rotated: false,
+        ..JournalPlace::default()
     }
 }
 
@@ -877,6 +877,9 @@ mod backend {
         "/var/log/elsewhere/system.journal",
         "/var/log/elsewhere/user-1000.journal",
         "/var/log/journal/0639b7ad9b2e4a8c8f6b7a4f5f3a2b1c/system.journal",
+        "/var/log/journal/ID.web/user-1000.journal",
+        "/run/log/journal/ID.web/system.journal",
+        "/var/log/journal/0639b7ad9b2e4a8c8f6b7a4f5f3a2b1c.web/system.journal",
     ];
     const OPTIONS: &[(&str, &[usize])] = &[
         ("", &[0, 4, 7]),
@@ -885,8 +888,13 @@ mod backend {
         ("[journalflags=2]", &[4]),
         ("[journalflags=5]", &[0, 4]),
         ("[journalflags=6]", &[4]),
-        ("[namespace=web]", &[3]),
+        ("[namespace=web]", &[3, 9, 10]),
+        ("[namespace=web, journalflags=4]", &[3, 9, 10]),
+        ("[namespace=web, journalflags=0]", &[2, 3, 8, 9, 10]),
+        ("[namespace=web, journalflags=1]", &[3, 8, 9]),
+        ("[journalflags=2, namespace=web]", &[9]),
         ("[journalpath=/var/log/elsewhere]", &[5, 6]),
+        ("[journalpath=/var/log/elsewhere, journalflags=4]", &[5]),
         ("[journalpath=/var/log/journal/remote]", &[2]),
         ("[journalfiles=/var/log/elsewhere/s*.journal]", &[5]),
         (

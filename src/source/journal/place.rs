@@ -18,24 +18,27 @@ const LOCAL_ONLY: u32 = 1;
 const RUNTIME_ONLY: u32 = 1 << 1;
 const SYSTEM_ONLY: u32 = 1 << 2;
 const CURRENT_USER: u32 = 1 << 3;
+const INCLUDE_DEFAULT_NAMESPACE: u32 = 1 << 5;
+const ALL_NAMESPACES: u32 = 1 << 6;
 
 /// A journal, as an operator names it; jails that name the same one share a reader.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JournalPlace {
     pub origin: Origin,
+    /// `journalflags`; without it, this machine's journals are read as if it were 4, and what was
+    /// named is read whatever it is.
+    pub flags: Option<u32>,
     /// Read archived files, too; without it only for what was written since we were there last.
     pub rotated: bool,
 }
 
-/// Fail2ban's four ways to say which.
+/// Fail2ban's ways to say where; `journalflags` choose among what is there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Origin {
     /// What the system writes, not its users: who may call a program as he likes and let it say
     /// what he likes must not decide who is banned.
     #[default]
     System,
-    /// `journalflags`.
-    Flags(u32),
     /// `namespace`: a name; `*` is all of them, `+name` that one and the system's.
     Namespace(String),
     /// `journalpath`: a directory and those in it.
@@ -63,34 +66,35 @@ impl JournalPlace {
     pub fn with_options(options: &[(String, String)]) -> Result<Self, String> {
         let mut place = Self::default();
         for (name, value) in options {
-            let origin =
-                match name.as_str() {
-                    "rotated" => {
-                        place.rotated =
-                            matches!(value.to_lowercase().as_str(), "on" | "yes" | "true" | "1");
-                        continue;
-                    }
-                    "journalpath" => Origin::Directory(PathBuf::from(value)),
-                    "journalfiles" => {
-                        let words = value.split(|c: char| c == ',' || c.is_whitespace());
-                        let files = words.filter(|word| !word.is_empty());
-                        Origin::Files(files.map(PathBuf::from).collect())
-                    }
-                    "journalflags" => Origin::Flags(value.parse().map_err(|_| {
+            let origin = match name.as_str() {
+                "rotated" => {
+                    place.rotated =
+                        matches!(value.to_lowercase().as_str(), "on" | "yes" | "true" | "1");
+                    continue;
+                }
+                "journalpath" => Origin::Directory(PathBuf::from(value)),
+                "journalfiles" => {
+                    let words = value.split(|c: char| c == ',' || c.is_whitespace());
+                    let files = words.filter(|word| !word.is_empty());
+                    Origin::Files(files.map(PathBuf::from).collect())
+                }
+                "journalflags" => {
+                    place.flags = Some(value.parse().map_err(|_| {
                         format!("expected a number of journalflags, found '{value}'")
-                    })?),
-                    "namespace" => Origin::Namespace(value.clone()),
-                    other => {
-                        return Err(format!(
-                            "backend = systemd has no option '{other}'; it has journalpath, \
+                    })?);
+                    continue;
+                }
+                "namespace" => Origin::Namespace(value.clone()),
+                other => {
+                    return Err(format!(
+                        "backend = systemd has no option '{other}'; it has journalpath, \
                          journalfiles, journalflags, namespace and rotated"
-                        ));
-                    }
-                };
+                    ));
+                }
+            };
             if place.origin != Origin::System {
                 return Err(
-                    "backend = systemd takes one of journalpath, journalfiles, journalflags and \
-                     namespace"
+                    "backend = systemd takes one of journalpath, journalfiles and namespace"
                         .to_owned(),
                 );
             }
@@ -101,45 +105,60 @@ impl JournalPlace {
 
     /// Whether it is what this machine's journald writes.
     pub(super) const fn is_this_machines(&self) -> bool {
-        matches!(
-            self.origin,
-            Origin::System | Origin::Flags(_) | Origin::Namespace(_)
-        )
+        matches!(self.origin, Origin::System | Origin::Namespace(_))
     }
 
     /// Looks for the files as they are now.
     pub(super) fn look(&self) -> Found {
         let mut found = Found::default();
+        let has = |flag| self.flags.is_some_and(|flags| flags & flag != 0);
         match &self.origin {
-            Origin::System => {
-                for root in [PERSISTENT, VOLATILE] {
-                    self.look_below(Path::new(root), &mut found, |folder| !has_namespace(folder));
-                }
-                keep(SYSTEM_ONLY, &mut found);
-            }
-            Origin::Flags(flags) => {
-                let persistent = (flags & RUNTIME_ONLY == 0).then_some(PERSISTENT);
-                let local = (flags & LOCAL_ONLY != 0).then(machine_id);
-                for root in persistent.into_iter().chain([VOLATILE]) {
-                    self.look_below(Path::new(root), &mut found, |folder| {
-                        !has_namespace(folder) && local.as_deref().is_none_or(|id| folder == id)
-                    });
-                }
-                keep(*flags, &mut found);
-            }
-            Origin::Namespace(wanted) => {
+            Origin::System | Origin::Namespace(_) => {
                 let id = machine_id();
-                for root in [PERSISTENT, VOLATILE] {
+                let local = has(LOCAL_ONLY).then_some(&*id);
+                let roots = match has(RUNTIME_ONLY) {
+                    true => &[VOLATILE][..],
+                    false => &[PERSISTENT, VOLATILE],
+                };
+                for root in roots {
                     self.look_below(Path::new(root), &mut found, |folder| {
-                        names(wanted, folder, &id)
+                        self.wants(folder, local)
                     });
                 }
-                keep(SYSTEM_ONLY, &mut found);
+                keep(self.flags.unwrap_or(SYSTEM_ONLY), &mut found);
             }
-            Origin::Directory(folder) => self.look_below(folder, &mut found, |_| true),
+            Origin::Directory(folder) => {
+                self.look_below(folder, &mut found, |_| true);
+                keep(self.flags.unwrap_or_default(), &mut found);
+            }
             Origin::Files(paths) => self.look_for(paths, &mut found),
         }
         found
+    }
+
+    /// Whether a folder (`ID`, or `ID.namespace`) is of the machine, if that is asked, and of the
+    /// namespaces wanted.
+    fn wants(&self, folder: &str, local: Option<&str>) -> bool {
+        let (id, namespace) = split(folder);
+        let has = |flag| self.flags.is_some_and(|flags| flags & flag != 0);
+        let named = match &self.origin {
+            Origin::Namespace(name) => Some(name.as_str()),
+            _ => None,
+        };
+        let all = named == Some("*") || has(ALL_NAMESPACES);
+        let also = named.and_then(|name| name.strip_prefix('+'));
+        local.is_none_or(|local| local == id)
+            && match namespace {
+                // `remote` is no machine's, and systemd reads it beside any namespace.
+                None => {
+                    named.is_none()
+                        || all
+                        || also.is_some()
+                        || has(INCLUDE_DEFAULT_NAMESPACE)
+                        || !is_machine(id)
+                }
+                Some(namespace) => all || also.or(named) == Some(namespace),
+            }
     }
 
     /// A folder's files, and those of the folders in it that are wanted.
@@ -212,7 +231,7 @@ fn kind(path: &Path) -> Option<Kind> {
 impl fmt::Display for JournalPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.origin {
-            Origin::System | Origin::Flags(_) => f.write_str("the systemd journal"),
+            Origin::System => f.write_str("the systemd journal"),
             Origin::Namespace(name) => write!(f, "the systemd journal of namespace {name}"),
             Origin::Directory(folder) => write!(f, "the journal in {}", folder.display()),
             Origin::Files(paths) => {
@@ -248,28 +267,17 @@ fn fits(flags: u32, file: &Path) -> bool {
         || (flags & CURRENT_USER != 0 && user())
 }
 
-/// Whether a folder (`ID`, or `ID.namespace`) is of the namespaces wanted.
-fn names(wanted: &str, folder: &str, id: &str) -> bool {
-    let namespace = match folder.split_once('.') {
-        Some((folder, namespace)) if folder == id => Some(namespace),
-        None if folder == id => None,
-        Some(_) | None => return false,
-    };
-    match (wanted.strip_prefix('+'), namespace) {
-        (_, Some(_)) if wanted == "*" => true,
-        (_, None) if wanted == "*" => true,
-        (Some(also), Some(namespace)) => also == namespace,
-        (Some(_), None) => true,
-        (None, Some(namespace)) => wanted == namespace,
-        (None, None) => false,
+/// A folder's name as a machine's ID and a namespace, which is somebody's who asks for it.
+fn split(folder: &str) -> (&str, Option<&str>) {
+    match folder.split_once('.') {
+        Some((id, namespace)) if is_machine(id) => (id, Some(namespace)),
+        _ => (folder, None),
     }
 }
 
-/// Whether a folder is `ID.namespace`, which is somebody's who asks for it.
-fn has_namespace(folder: &str) -> bool {
-    folder
-        .split_once('.')
-        .is_some_and(|(id, _)| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+/// Whether a folder is named by a machine's ID.
+fn is_machine(id: &str) -> bool {
+    id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn machine_id() -> String {
@@ -316,7 +324,7 @@ mod tests {
         let root = tree(&FILES);
         let mut place = JournalPlace {
             origin: Origin::Directory(root.path().to_owned()),
-            rotated: false,
+            ..JournalPlace::default()
         };
         assert_eq!(
             found(&place, root.path()),
@@ -337,7 +345,7 @@ mod tests {
                 root.path().join("loose.journal"),
                 root.path().join("later/none.journal"),
             ]),
-            rotated: false,
+            ..JournalPlace::default()
         };
         assert_eq!(
             found(&place, root.path()),
@@ -384,18 +392,38 @@ mod tests {
 
     #[test]
     fn namespaces_are_folders_with_a_name_behind_the_machine_s() {
-        for (wanted, folders) in [
-            ("web", &["id.web"][..]),
-            ("+web", &["id", "id.web"]),
-            ("*", &["id", "id.web", "id.db"]),
-            ("none", &[]),
+        const ID: &str = "0639b7ad9b2e4a8c8f6b7a4f5f3a2b1c";
+        const OTHER: &str = "1639b7ad9b2e4a8c8f6b7a4f5f3a2b1c";
+        let all = [
+            ID.to_owned(),
+            format!("{ID}.web"),
+            format!("{ID}.db"),
+            OTHER.to_owned(),
+            format!("{OTHER}.web"),
+            "remote".to_owned(),
+        ];
+        for (wanted, flags, local, folders) in [
+            (None, 0, false, &[0, 3, 5][..]),
+            (None, 0, true, &[0]),
+            (None, ALL_NAMESPACES, true, &[0, 1, 2]),
+            (Some("web"), 0, true, &[1]),
+            (Some("web"), SYSTEM_ONLY, true, &[1]),
+            (Some("web"), INCLUDE_DEFAULT_NAMESPACE, true, &[0, 1]),
+            (Some("+web"), 0, true, &[0, 1]),
+            (Some("*"), 0, true, &[0, 1, 2]),
+            (Some("none"), 0, true, &[]),
+            (Some("web"), 0, false, &[1, 4, 5]),
         ] {
-            let all = ["id", "id.web", "id.db", "other", "other.web"];
-            let named: Vec<_> = all
-                .into_iter()
-                .filter(|folder| names(wanted, folder, "id"))
-                .collect();
-            assert_eq!(named, folders, "{wanted}");
+            let origin = wanted.map_or(Origin::System, |name| Origin::Namespace(name.into()));
+            let place = JournalPlace {
+                origin,
+                flags: Some(flags),
+                rotated: false,
+            };
+            let local = local.then_some(ID);
+            let wants = |at: &usize| place.wants(&all[*at], local);
+            let named: Vec<_> = (0..all.len()).filter(wants).collect();
+            assert_eq!(named, folders, "{wanted:?} {flags}");
         }
     }
 }
