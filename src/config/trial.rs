@@ -57,19 +57,21 @@ impl Config<'_> {
     }
 
     /// The filter of a jail, switched on or not, with the jail's word over it; arguments in `spec`
-    /// win over the jail's. `None` where the jail has no filter.
+    /// win over the jail's. `None` where the jail has neither a filter nor a failregex of its own.
     ///
     /// # Errors
     /// When there is no such jail, or it or its filter cannot be read.
     pub fn try_jail(&self, spec: &Spec, backend: &str) -> Result<Option<Trial>, Complaint> {
         self.must_exist(&spec.name)?;
         let read = self.read_jail_filter(spec, backend)?;
-        let Some(filter) = &read.filter else {
-            return Ok(None);
-        };
+        let filters = read.filter.as_ref().map(|filter| &filter.options);
         let own = |section: &str| self.jails.own(section, "maxlines").is_some();
-        let given = filter.options.contains("maxlines") || own(&spec.name) || own(DEFAULT);
-        self.trial(&read, given).map(Some)
+        let given = filters.is_some_and(|options| options.contains("maxlines"))
+            || own(&spec.name)
+            || own(DEFAULT);
+        let trial = self.trial(&read, given)?;
+        let nothing = read.filter.is_none() && trial.settings.failregex.is_empty();
+        Ok((!nothing).then_some(trial))
     }
 
     fn tried(&self, spec: &Spec, mut definition: Definition) -> Result<Trial, Complaint> {

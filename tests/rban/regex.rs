@@ -671,7 +671,8 @@ fn a_jail_is_found_before_a_filter() {
     };
     write(
         "jail.conf",
-        "[a]\nfilter = a[word=jail]\nmaxlines = 3\n[none]\nbackend = auto\n",
+        "[a]\nfilter = a[word=jail]\nmaxlines = 3\n[none]\nbackend = auto\nfilter =\n\
+         [own]\nfilter =\nfailregex = ^own <HOST>$\nignoreregex = 192.0.2.9$\n",
     );
     write(
         "filter.d/a.conf",
@@ -697,6 +698,9 @@ fn a_jail_is_found_before_a_filter() {
         "{filter}"
     );
     assert!(try_it("b 192.0.2.1", "b").contains("1 matched"));
+    // A jail may do without a filter.
+    let own = try_it("own 192.0.2.1\nown 192.0.2.9", "own");
+    assert!(own.contains("1 ignored, 1 matched"), "{own}");
     let wrong = ours(&["-c", dir, "x", "none"], b"");
     assert_eq!(wrong.status.code(), Some(255));
     assert!(
