@@ -5,6 +5,7 @@
 
 mod generate;
 mod mistakes;
+mod soup;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -291,6 +292,7 @@ fn jails_the_reference_leaves_out_are_left_out() {
 
 /// Generated trees asked of the reference program in one run.
 const TREES: u64 = 300;
+const SOUPS: u64 = 400;
 
 /// A stream without the reasons for which jails are left out: those are our own words.
 fn without_reasons(stream: &str) -> String {
@@ -374,7 +376,35 @@ struct Counted {
 /// goes on for longer.
 #[test]
 fn generated_trees_give_the_reference_stream() {
-    let (first, count) = crate::support::share("RBAN_SEED", "RBAN_COUNT", TREES);
+    let made = |seed, log: &str| generate::Generator::new(seed, log).tree();
+    let Some((count, counted)) = compare_generated(TREES, made) else {
+        return;
+    };
+    assert!(
+        counted.streams - counted.skipped > count && counted.failing > count / 20,
+        "{counted:?}"
+    );
+}
+
+/// The same for filters of lines in any order.
+#[test]
+fn lines_in_any_order_are_read_or_refused_as_there() {
+    let made = |seed, log: &str| soup::Soup::new(seed).tree(log);
+    let Some((count, counted)) = compare_generated(SOUPS, made) else {
+        return;
+    };
+    assert!(
+        counted.streams > count / 3 && counted.failing > count / 20,
+        "{counted:?}"
+    );
+}
+
+/// Compares generated trees; how many, and what they came to. `None` without the reference program.
+fn compare_generated(
+    usual: u64,
+    made: impl Fn(u64, &str) -> generate::Files,
+) -> Option<(usize, Counted)> {
+    let (first, count) = crate::support::share("RBAN_SEED", "RBAN_COUNT", usual);
     let folder = tempfile::tempdir().expect("a folder");
     let logs = folder.path().join("logs");
     fs::create_dir_all(&logs).expect("a folder");
@@ -385,7 +415,7 @@ fn generated_trees_give_the_reference_stream() {
     let trees: Vec<(u64, PathBuf)> = (first..first + count)
         .map(|seed| {
             let tree = folder.path().join(seed.to_string());
-            write_tree(&tree, &generate::Generator::new(seed, &log).tree());
+            write_tree(&tree, &made(seed, &log));
             (seed, tree)
         })
         .collect();
@@ -393,12 +423,10 @@ fn generated_trees_give_the_reference_stream() {
         .iter()
         .map(|(_, tree)| tree.display().to_string())
         .collect();
-    let Some(answers) = crate::reference::ask(
+    let answers = crate::reference::ask(
         include_str!("oracle/stream.py"),
         &serde_json::json!(question),
-    ) else {
-        return;
-    };
+    )?;
     let mut counted = Counted::default();
     let mut wrong = Vec::new();
     for ((seed, tree), theirs) in trees.iter().zip(answers.as_array().expect("answers")) {
@@ -415,9 +443,5 @@ fn generated_trees_give_the_reference_stream() {
         );
     }
     eprintln!("{counted:?}");
-    let count = count as usize;
-    assert!(
-        counted.streams - counted.skipped > count && counted.failing > count / 20,
-        "{counted:?}"
-    );
+    Some((count as usize, counted))
 }
