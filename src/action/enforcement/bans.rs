@@ -64,6 +64,11 @@ impl Batch {
         same && operation.kind() != Kind::Shell && !self.named.contains(&step.target())
     }
 
+    fn is_script(&self) -> bool {
+        let first = self.operations.first();
+        first.is_some_and(|operation| operation.kind() == Kind::Shell)
+    }
+
     fn push(&mut self, step: Step, operation: Operation) {
         self.named.insert(step.target());
         let scope = step.scope();
@@ -103,6 +108,10 @@ impl Enforcement {
         for step in steps {
             if self.abort.is_on() {
                 return;
+            }
+            // An unban is for those whose ban has worked; a script has to have run for that.
+            if step.command == Command::Unban && batch.is_script() {
+                finish(self, &mut batch);
             }
             if self.is_idle(&step, &batch) {
                 continue;
