@@ -210,6 +210,9 @@ fn describe(jail: &Json) -> String {
         out.push_str(&format!(", {why}"));
     }
     out.push('\n');
+    if let Some(why) = jail["backend_why"].as_str() {
+        out.push_str(&format!("   {why}\n"));
+    }
     for source in jail["sources"].as_array().into_iter().flatten() {
         let last = match (source["last_line_age"].as_i64(), source["why"].as_str()) {
             (Some(age), _) => format!("last line {age} s ago"),

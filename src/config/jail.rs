@@ -40,6 +40,8 @@ pub(super) struct JailRead {
     pub filter: Option<FilterRead>,
     /// The filter as it is for journal entries, where `backend = auto` comes to the journal.
     pub journal: Option<FilterRead>,
+    /// Why `backend = auto` comes to files, where it does; `""` where it is another backend.
+    pub files_because: Option<&'static str>,
     pub actions: Vec<ActionRead>,
 }
 
@@ -176,7 +178,8 @@ impl Config<'_> {
         let vars = texts(&options);
         let filter_text = reader.option("filter")?.unwrap_or_default();
         let filter = opened.map(|opened| finish(opened, &vars)).transpose()?;
-        let journal = if self.turns_to_journal(&options, filter.as_ref()) {
+        let files_because = self.files_because(&options, filter.as_ref());
+        let journal = if files_because.is_none() {
             let opened = reader.open_filter(&filter_text, "systemd", arguments)?;
             opened.map(|opened| finish(opened, &vars)).transpose()?
         } else {
@@ -189,14 +192,19 @@ impl Config<'_> {
                 options,
                 filter,
                 journal,
+                files_because,
                 actions: Vec::new(),
             },
         })
     }
 
-    /// Whether a jail that leaves it to us reads the journal: journald runs, the jail or its filter
-    /// says what to read there, and none of its logs exists.
-    fn turns_to_journal(&self, options: &Ordered<Item>, filter: Option<&FilterRead>) -> bool {
+    /// Why a jail reads files. None if it leaves it to us and comes to the journal: journald runs,
+    /// the jail or its filter says what to read there, and none of its logs exists.
+    fn files_because(
+        &self,
+        options: &Ordered<Item>,
+        filter: Option<&FilterRead>,
+    ) -> Option<&'static str> {
         let is_set = |name: &str| options.get(name) == Some(&Item::Bool(true));
         let backend = options.get("backend").map_or_else(String::new, Item::text);
         let has_match = options.contains("journalmatch")
@@ -207,11 +215,19 @@ impl Config<'_> {
             text.split('\n')
                 .any(|line| !glob::paths(self.tree, &pattern(line)).is_empty())
         };
-        backend.starts_with("auto")
-            && has_match
-            && is_set("systemd_if_nologs")
-            && self.tree.exists(Path::new(JOURNALD))
-            && !has_log()
+        if !backend.starts_with("auto") {
+            Some("")
+        } else if !has_match {
+            Some("there is no journalmatch")
+        } else if !is_set("systemd_if_nologs") {
+            Some("systemd_if_nologs is false")
+        } else if !self.tree.exists(Path::new(JOURNALD)) {
+            Some("journald does not run")
+        } else if has_log() {
+            Some("a log is there")
+        } else {
+            None
+        }
     }
 
     /// The first bad line inside a jail's own section.

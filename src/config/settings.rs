@@ -53,15 +53,21 @@ impl Typer<'_, '_> {
         let backend = if on_journal { "systemd" } else { &configured }.to_owned();
         let logs = self.logs(&backend)?;
         let globs: Vec<&str> = logs.iter().map(|log| log.glob.as_str()).collect();
-        let chosen = on_journal.then(|| {
-            format!(
-                "backend = {configured} comes to the journal: there is a journalmatch, and no {}",
-                match globs.as_slice() {
-                    [] => "logpath".to_owned(),
-                    globs => globs.join(" or "),
-                }
-            )
-        });
+        let because = match (
+            globs.as_slice(),
+            self.read.files_because.unwrap_or_default(),
+        ) {
+            _ if !on_journal && !configured.starts_with("auto") => None,
+            (_, why) if !on_journal => Some(format!("files: {why}")),
+            ([], _) => Some("the journal: there is a journalmatch, and no logpath".to_owned()),
+            (globs, _) => {
+                let globs = globs.join(" or ");
+                Some(format!(
+                    "the journal: there is a journalmatch, and no {globs}"
+                ))
+            }
+        };
+        let chosen = because.map(|because| format!("backend = {configured} comes to {because}"));
         if self.read.filter.is_none() {
             self.warn(
                 "filter",

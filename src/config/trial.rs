@@ -81,6 +81,7 @@ impl Config<'_> {
         let given = options.contains("maxlines");
         let read = JailRead {
             journal: None,
+            files_because: Some(""),
             name: String::new(),
             options: Ordered::default(),
             filter: Some(FilterRead {

@@ -49,6 +49,7 @@ mod shipped_actions;
 mod smtp;
 mod socket;
 mod source;
+mod sources;
 mod stock;
 mod stockmail;
 mod store;

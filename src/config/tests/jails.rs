@@ -198,21 +198,44 @@ fn auto_comes_to(jail: &str, filter: &str, files: &[&str]) -> JailSettings {
 fn auto_reads_the_file_if_it_exists_else_the_journal_else_it_waits() {
     const JOURNALD: &str = "/run/systemd/journal/socket";
     const MATCH: &str = "journalmatch = _COMM=sshd";
-    for (jail, filter, files, backend) in [
-        ("", MATCH, &[JOURNALD, "/var/log/auth.log"][..], "auto"),
-        ("", MATCH, &[JOURNALD], "systemd"),
-        (MATCH, "", &[JOURNALD], "systemd"),
-        ("", "", &[JOURNALD], "auto"),
-        ("", MATCH, &[], "auto"),
-        ("systemd_if_nologs = false", MATCH, &[JOURNALD], "auto"),
-        ("backend = polling", MATCH, &[JOURNALD], "polling"),
-        ("skip_if_nologs = true", MATCH, &[JOURNALD], "systemd"),
-        ("logpath =", MATCH, &[JOURNALD], "systemd"),
+    const NO_LOG: &str = "the journal: there is a journalmatch, and no /var/log/a*.log";
+    const OFF: &str = "systemd_if_nologs = false";
+    for (jail, filter, files, chosen) in [
+        (
+            "",
+            MATCH,
+            &[JOURNALD, "/var/log/auth.log"][..],
+            Some("files: a log is there"),
+        ),
+        ("", MATCH, &[JOURNALD], Some(NO_LOG)),
+        (MATCH, "", &[JOURNALD], Some(NO_LOG)),
+        ("", "", &[JOURNALD], Some("files: there is no journalmatch")),
+        ("", MATCH, &[], Some("files: journald does not run")),
+        (
+            OFF,
+            MATCH,
+            &[JOURNALD],
+            Some("files: systemd_if_nologs is false"),
+        ),
+        ("backend = polling", MATCH, &[JOURNALD], None),
+        ("skip_if_nologs = true", MATCH, &[JOURNALD], Some(NO_LOG)),
+        (
+            "logpath =",
+            MATCH,
+            &[JOURNALD],
+            Some("the journal: there is a journalmatch, and no logpath"),
+        ),
     ] {
         let settings = auto_comes_to(jail, filter, files);
+        let on_journal = chosen.is_some_and(|chosen| chosen.starts_with("the journal"));
+        let backend = match (on_journal, chosen) {
+            (true, _) => "systemd",
+            (false, Some(_)) => "auto",
+            (false, None) => "polling",
+        };
         assert_eq!(settings.backend, backend, "{jail} {filter} {files:?}");
-        let on_journal = backend == "systemd";
-        assert_eq!(settings.chosen.is_some(), on_journal);
+        let said = chosen.map(|chosen| format!("backend = auto comes to {chosen}"));
+        assert_eq!(settings.chosen, said);
         let regex = if on_journal { "j <HOST>" } else { "f <HOST>" };
         assert_eq!(settings.filter.failregex[0].0, regex, "the filter knows");
     }
