@@ -755,7 +755,7 @@ fn who_looks_into_the_folder_is_listened_to_for_a_while() {
 }
 
 /// What both programs do with `backend = systemd`, told by their logs and clients.
-mod backend {
+pub(crate) mod backend {
     use super::{Writer, fresh};
     use crate::lab::{ATTACKER, LOG, Lab, NEIGHBOUR, Program};
 
@@ -771,7 +771,7 @@ mod backend {
         (lab, writer)
     }
 
-    fn failure(address: &str) -> Vec<u8> {
+    pub(crate) fn failure(address: &str) -> Vec<u8> {
         failure_of("ssh.service", address)
     }
 

@@ -11,6 +11,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::journal::{Writer, backend};
 use crate::lab::{ATTACKER, Lab, NEIGHBOUR, Program};
 use crate::life::{self, Home, append, lines};
 
@@ -219,4 +220,51 @@ fn a_hundred_jails_on_one_log_read_it_once() {
     let size = noise.len() as u64;
     assert!(read < 2 * size, "{read} bytes for {size}");
     home.stop();
+}
+
+#[test]
+fn auto_goes_to_the_journal_and_with_a_reload_to_the_log_and_status_says_why() {
+    let lab = Lab::new(Program::Rban);
+    lab.write(
+        "jail.local",
+        "[sshd]\nenabled = true\nmaxretry = 3\naction =\nbackend = auto\n\
+         logpath = /var/log/auth.log\n",
+    );
+    let id = lab.read("/etc/machine-id").trim().to_owned();
+    lab.shell(&format!(
+        "mkdir -p /run/log/journal/{id} /run/systemd/journal; > /run/systemd/journal/socket"
+    ));
+    let journal = lab.path(&format!("/run/log/journal/{id}/system.journal"));
+    let mut writer = Writer::on(&journal, &[]);
+    writer.write(&backend::failure(ATTACKER));
+    lab.start();
+    lab.wait_for(&format!("Found {ATTACKER}"));
+    let status = || lab.run(&["rban", "status", "sshd"]).out;
+    let why =
+        "backend = auto comes to the journal: there is a journalmatch, and no /var/log/auth.log";
+    assert!(status().contains(why), "{}", status());
+    lab.append("/var/log/auth.log", lab.failures(NEIGHBOUR, 2));
+    lab.ask(&["reload"]);
+    lab.wait_for(&format!("Found {NEIGHBOUR}"));
+    let why = "backend = auto comes to files: a log is there";
+    assert!(status().contains(why), "{}", status());
+    // Another backend is another jail to fail2ban, too: failures are counted anew, while each
+    // source is read on from where it was left.
+    (0..3).for_each(|_| writer.write(&backend::failure(ATTACKER)));
+    lab.append("/var/log/auth.log", lab.failures(NEIGHBOUR, 1));
+    lab.wait_for(&format!("[sshd] Ban {NEIGHBOUR}"));
+    // And back again.
+    lab.shell("rm /var/log/auth.log");
+    lab.ask(&["reload"]);
+    lab.wait_for(&format!("[sshd] Ban {ATTACKER}"));
+    lab.append("/var/log/auth.log", lab.failures("192.0.2.88", 3));
+    (0..3).for_each(|_| writer.write(&backend::failure("192.0.2.99")));
+    lab.wait_for("[sshd] Ban 192.0.2.99");
+    let text = lab.log();
+    assert!(!text.contains("192.0.2.88"), "{text}");
+    assert_eq!(
+        text.matches(&format!("Found {ATTACKER} ")).count(),
+        3,
+        "{text}"
+    );
 }
