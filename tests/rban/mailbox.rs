@@ -331,3 +331,179 @@ fn ten_thousand_bans_in_a_minute_are_ten_mails_and_little_memory() {
         "{peak} KiB at most, of a binary without optimisation"
     );
 }
+
+#[test]
+fn a_mail_nobody_takes_is_given_up_loudly() {
+    let lab = world();
+    lab.write("jail.local", jail_with_smtp("retry=1s, giveup=2s"));
+    lab.start();
+    lab.append(LOG, lab.failures(ATTACKER, 3));
+    let line = lab.wait_for(
+        "mail '[Fail2Ban] sshd: banned 192.0.2.66 from lab' to you@example.com is given up after",
+    );
+    assert!(
+        line.contains("ERROR") && line.contains("Connection refused"),
+        "{line}"
+    );
+    lab.wait("nothing waits", || waiting(&lab).is_empty().then_some(()));
+    let status = lab.run(&["rban", "status", "--check"]);
+    assert_eq!(status.code, 1, "{}", status.text());
+    assert!(status.out.contains("given up"), "{}", status.out);
+    // The ban is none the worse for it.
+    assert!(lab.kernel("nft list ruleset").contains(ATTACKER));
+}
+
+#[test]
+fn a_digest_collects_bans_that_are_few() {
+    let lab = world();
+    sendmail(&lab);
+    lab.write(
+        "jail.local",
+        format!(
+            "[sshd]\nenabled = true\nlogpath = {LOG}\nmaxretry = 3\n\
+             action = sendmail-whois[name=SSH, digest=3s, whoisserver=\"127.0.0.1:1\"]\n"
+        ),
+    );
+    lab.start();
+    lab.wait_in(MAILBOX, "the jail SSH has started");
+    for host in [7, 8, 9] {
+        lab.append(LOG, lab.failures(&format!("203.0.113.{host}"), 3));
+    }
+    lab.wait_in(MAILBOX, "Subject: [Fail2Ban] SSH: summary from lab, 3 bans");
+    lab.wait_in(MAILBOX, "203.0.113.9  3 attempts");
+    let text = lab.read(MAILBOX);
+    assert!(text.contains("       3  203.0.113.0/24"), "{text}");
+    assert!(!text.contains("SSH: banned"), "{text}");
+}
+
+#[test]
+fn nothing_out_of_a_log_or_a_registry_gets_into_a_header() {
+    let lab = world();
+    smtpd(&lab, "accept");
+    lab.write(
+        "/run/whois.py",
+        "import socket\nserver = socket.create_server((\"127.0.0.1\", 43))\nwhile True:\n    \
+         client, _ = server.accept()\n    client.makefile().readline()\n    \
+         client.sendall(b\"\\r\\n.\\r\\nQUIT\\r\\nSubject: evil\\r\\nBcc: evil@example.com\\r\\n\")\n    \
+         client.close()\n",
+    );
+    background(&lab, &format!("{PYTHON} /run/whois.py"));
+    lab.wait("whois listens", || listens(&lab, ":002B"));
+    lab.write(
+        "jail.local",
+        format!(
+            "[sshd]\nenabled = true\nbackend = polling\nfilter =\nlogpath = {LOG}\nmaxretry = 1\n\
+             failregex = ^ login of <F-ID>.+</F-ID> failed$\n\
+             action = sendmail-whois-matches[name=\"Zoë, \\\"<x@example.com>\\\" Bcc: evil\", \
+             dest=you@example.com, sender=guard@example.org, \
+             sendername=\"Zoë, Bcc: evil@example.com <evil@example.com>\", \
+             smtp=\"127.0.0.1:2525\", whoisserver=127.0.0.1]\n"
+        ),
+    );
+    lab.start();
+    let now = jiff_now();
+    let evil = "x\u{1b}[2J\u{85}\u{2028}\tBcc: evil@example.com\r\u{b}'; touch /run/pwned; `id`";
+    lab.append(LOG, format!("{now} login of {evil} failed\n"));
+    lab.append(LOG, format!("{now} login of 203.0.113.7 failed\n"));
+    lab.wait("three mails", || {
+        (heard(&lab, "started") == 1 && heard(&lab, "banned") == 2).then_some(())
+    });
+    for line in lab.read(HEARD).lines() {
+        let mail: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        if mail["subject"].is_null() {
+            continue;
+        }
+        assert_eq!(mail["rcpt"], serde_json::json!(["you@example.com"]));
+        assert_eq!(mail["mail_from"], "guard@example.org");
+        assert_eq!(mail["to"], "you@example.com", "{mail}");
+        assert_eq!(mail["defects"], serde_json::json!([]), "{mail}");
+        let mut headers: Vec<&str> = mail["headers"]
+            .as_array()
+            .expect("headers")
+            .iter()
+            .filter_map(serde_json::Value::as_str)
+            .filter(|name| *name != "Content-Transfer-Encoding" && !name.starts_with("X-"))
+            .collect();
+        headers.sort_unstable();
+        let expected = [
+            "Auto-Submitted",
+            "Content-Type",
+            "Date",
+            "From",
+            "MIME-Version",
+            "Message-ID",
+            "Subject",
+            "To",
+        ];
+        assert_eq!(headers, expected, "{mail}");
+        let text = mail["texts"][0].as_str().expect("a text");
+        let control = |c: char| c.is_control() && c != '\n' && c != '\t';
+        assert!(!text.contains(control), "{text:?}");
+    }
+}
+
+/// As a log's lines begin.
+#[expect(clippy::disallowed_methods, reason = "the daemon lives in the present")]
+fn jiff_now() -> String {
+    jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+#[test]
+fn smtp_py_speaks_to_the_server_as_fail2bans_does() {
+    let told = |program| {
+        let lab = Lab::new(program);
+        lab.write(
+            "/etc/hosts",
+            "127.0.0.1 localhost\n127.0.1.1 lab.example.net lab\n",
+        );
+        let stock = fs::read("/etc/fail2ban/action.d/smtp.py").expect("fail2ban's smtp.py");
+        lab.write("action.d/smtp.py", stock);
+        lab.append(LOG, "");
+        smtpd(&lab, "accept");
+        lab.write(
+            "jail.local",
+            format!(
+                "[sshd]\nenabled = true\nbackend = polling\nlogpath = {LOG}\nmaxretry = 3\n\
+                 action = smtp.py[host=\"127.0.0.1:2525\", dest=\"you@example.com, \
+                 me@example.com\", sender=guard@example.org, sendername=\"The Guard\", \
+                 matches=matches]\n"
+            ),
+        );
+        lab.start();
+        lab.append(LOG, lab.failures(ATTACKER, 3));
+        lab.wait("the ban's mail", || {
+            (heard(&lab, "banned 192.0.2.66") == 1).then_some(())
+        });
+        // Nothing for what is restored.
+        for starts in [2, 3] {
+            lab.ask(&["restart"]);
+            lab.wait("a start's mail", || {
+                (heard(&lab, "started") == starts).then_some(())
+            });
+        }
+        lab.ask(&["stop"]);
+        lab.wait("the last mail", || {
+            (heard(&lab, "stopped") == 3).then_some(())
+        });
+        let text = lab.read(HEARD);
+        let mails = text.lines().filter_map(|line| {
+            let mail: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            let subject = mail["subject"].as_str()?.to_owned();
+            let matched = mail["texts"][0]
+                .as_str()
+                .is_some_and(|text| text.contains("Failed password for root"));
+            Some((
+                subject,
+                mail["from"].to_string(),
+                mail["to"].to_string(),
+                mail["mail_from"].to_string(),
+                mail["rcpt"].to_string(),
+                matched,
+            ))
+        });
+        let mut mails: Vec<_> = mails.collect();
+        mails.sort();
+        mails
+    };
+    assert_eq!(told(Program::Rban), told(Program::Fail2ban));
+}
