@@ -928,6 +928,18 @@ pub(crate) mod backend {
             }
         };
         write(&mut writers, "192.0.2");
+        // fail2ban looks for files once, at its start.
+        for (number, name) in JOURNALS.iter().enumerate() {
+            let path = lab.path(&name.replace("ID", &id));
+            let address = format!("192.0.2.{}", number + 101);
+            lab.wait(&format!("{address} in its journal"), || {
+                let journal = std::fs::read(&path).ok()?;
+                let mut places = journal.windows(address.len());
+                places
+                    .any(|place| place == address.as_bytes())
+                    .then_some(())
+            });
+        }
         lab.start();
         let found = |net: &str, number: usize| -> Vec<usize> {
             let log = lab.log();
