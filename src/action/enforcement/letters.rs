@@ -73,8 +73,10 @@ impl Enforcement {
         Some(recipe)
     }
 
+    /// What mails call this machine: smtp.py has its name, the other actions the full one.
     fn host(&self) -> String {
-        self.spec.facts.hostname(true)
+        let full = self.spec.settings.python.is_none();
+        self.spec.facts.hostname(full)
     }
 }
 
