@@ -264,7 +264,7 @@ fn auto_goes_to_the_journal_and_with_a_reload_to_the_log_and_status_says_why() {
     assert!(!text.contains("192.0.2.88"), "{text}");
     assert_eq!(
         text.matches(&format!("Found {ATTACKER} ")).count(),
-        3,
+        4,
         "{text}"
     );
 }
