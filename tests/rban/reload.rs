@@ -172,6 +172,15 @@ fn reload_with_unban_lets_all_go() {
     has(&told, "the old ban: gone");
     let one = compared(&[], &["reload", "--unban", "door"]);
     has(&one, "gate: Currently banned:\t2");
+    for command in [
+        ["restart", "--unban", "door"],
+        ["restart", "--if-exists", "none"],
+    ] {
+        compared(&[], &command);
+    }
+    let told = compared(&[], &["reload", "--restart", "--unban", "door"]);
+    has(&told, "the old ban: gone");
+    has(&told, "2 × door start");
 }
 
 #[test]
