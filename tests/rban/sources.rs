@@ -8,12 +8,14 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::journal::{Writer, backend};
 use crate::lab::{ATTACKER, Lab, NEIGHBOUR, Program};
 use crate::life::{self, Home, append, lines};
+use crate::support::has;
 
 /// Nobody's number, who is not us.
 const NOBODY: u32 = 65534;
@@ -121,6 +123,38 @@ fn a_mount_over_a_folder_of_logs_and_its_end_are_seen_and_nothing_is_read_twice(
             let found = text.matches(&format!("Found {address} ")).count();
             assert_eq!(found, 3, "{backend} {address}\n{text}");
         }
+    }
+}
+
+#[test]
+fn a_log_on_a_file_system_that_tells_of_nothing_is_polled_and_may_be_rotated() {
+    if !has(&["bindfs"]) || !Path::new("/dev/fuse").exists() {
+        return;
+    }
+    let lab = Lab::new(Program::Rban);
+    lab.write(
+        "jail.local",
+        "[sshd]\nenabled = true\nmaxretry = 3\naction =\nbackend = auto\n\
+         logpath = /var/log/far/auth.log\n",
+    );
+    // As on NFS, somebody else writes: inotify on this side hears nothing.
+    lab.shell(
+        "mknod /dev/fuse c 10 229 && mkdir /var/log/near /var/log/far &&
+         bindfs /var/log/near /var/log/far",
+    );
+    lab.append("/var/log/near/auth.log", "");
+    lab.start();
+    lab.append("/var/log/near/auth.log", lab.failures(ATTACKER, 3));
+    lab.wait_for(&format!("[sshd] Ban {ATTACKER}"));
+    // A file system that goes by paths, as this one, must be told of the new name.
+    lab.shell("mv /var/log/far/auth.log /var/log/far/auth.log.1");
+    lab.append("/var/log/near/auth.log.1", lab.failures(NEIGHBOUR, 2));
+    lab.append("/var/log/near/auth.log", lab.failures(NEIGHBOUR, 1));
+    lab.wait_for(&format!("[sshd] Ban {NEIGHBOUR}"));
+    let text = lab.log();
+    for address in [ATTACKER, NEIGHBOUR] {
+        let found = text.matches(&format!("Found {address} ")).count();
+        assert_eq!(found, 3, "{address}\n{text}");
     }
 }
 
