@@ -8,7 +8,6 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, chown};
-use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -128,7 +127,7 @@ fn a_mount_over_a_folder_of_logs_and_its_end_are_seen_and_nothing_is_read_twice(
 
 #[test]
 fn a_log_on_a_file_system_that_tells_of_nothing_is_polled_and_may_be_rotated() {
-    if !has(&["bindfs"]) || !Path::new("/dev/fuse").exists() {
+    if !has(&["bindfs"]) {
         return;
     }
     let lab = Lab::new(Program::Rban);
@@ -138,10 +137,13 @@ fn a_log_on_a_file_system_that_tells_of_nothing_is_polled_and_may_be_rotated() {
          logpath = /var/log/far/auth.log\n",
     );
     // As on NFS, somebody else writes: inotify on this side hears nothing.
-    lab.shell(
-        "mknod /dev/fuse c 10 229 && mkdir /var/log/near /var/log/far &&
-         bindfs /var/log/near /var/log/far",
-    );
+    lab.shell("mkdir /var/log/near /var/log/far");
+    let mount = "mknod /dev/fuse c 10 229 && bindfs /var/log/near /var/log/far";
+    let mounted = lab.run(&["sh", "-c", mount]);
+    if mounted.code != 0 {
+        eprintln!("skipped, no FUSE in this kernel: {}", mounted.text());
+        return;
+    }
     lab.append("/var/log/near/auth.log", "");
     lab.start();
     lab.append("/var/log/near/auth.log", lab.failures(ATTACKER, 3));
