@@ -31,6 +31,16 @@ const LATE_TAGS: &[&str] = &[
 /// There while journald runs.
 const JOURNALD: &str = "/run/systemd/journal/socket";
 
+/// What `backend = auto` comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Auto {
+    /// The jail has another backend.
+    No,
+    /// Files, and why.
+    Files(&'static str),
+    Journal,
+}
+
 /// A jail as its files say it.
 #[derive(Debug)]
 pub(super) struct JailRead {
@@ -40,8 +50,7 @@ pub(super) struct JailRead {
     pub filter: Option<FilterRead>,
     /// The filter as it is for journal entries, where `backend = auto` comes to the journal.
     pub journal: Option<FilterRead>,
-    /// Why `backend = auto` comes to files, where it does; `""` where it is another backend.
-    pub files_because: Option<&'static str>,
+    pub auto: Auto,
     pub actions: Vec<ActionRead>,
 }
 
@@ -178,8 +187,8 @@ impl Config<'_> {
         let vars = texts(&options);
         let filter_text = reader.option("filter")?.unwrap_or_default();
         let filter = opened.map(|opened| finish(opened, &vars)).transpose()?;
-        let files_because = self.files_because(&options, filter.as_ref());
-        let journal = if files_because.is_none() {
+        let auto = self.auto(&options, filter.as_ref());
+        let journal = if auto == Auto::Journal {
             let opened = reader.open_filter(&filter_text, "systemd", arguments)?;
             opened.map(|opened| finish(opened, &vars)).transpose()?
         } else {
@@ -192,19 +201,15 @@ impl Config<'_> {
                 options,
                 filter,
                 journal,
-                files_because,
+                auto,
                 actions: Vec::new(),
             },
         })
     }
 
-    /// Why a jail reads files. None if it leaves it to us and comes to the journal: journald runs,
-    /// the jail or its filter says what to read there, and none of its logs exists.
-    fn files_because(
-        &self,
-        options: &Ordered<Item>,
-        filter: Option<&FilterRead>,
-    ) -> Option<&'static str> {
+    /// It is the journal where journald runs, the jail or its filter says what to read there, and none
+    /// of the jail's logs exists.
+    fn auto(&self, options: &Ordered<Item>, filter: Option<&FilterRead>) -> Auto {
         let is_set = |name: &str| options.get(name) == Some(&Item::Bool(true));
         let backend = options.get("backend").map_or_else(String::new, Item::text);
         let has_match = options.contains("journalmatch")
@@ -216,17 +221,17 @@ impl Config<'_> {
                 .any(|line| !glob::paths(self.tree, &pattern(line)).is_empty())
         };
         if !backend.starts_with("auto") {
-            Some("")
+            Auto::No
         } else if !has_match {
-            Some("there is no journalmatch")
+            Auto::Files("there is no journalmatch")
         } else if !is_set("systemd_if_nologs") {
-            Some("systemd_if_nologs is false")
+            Auto::Files("systemd_if_nologs is false")
         } else if !self.tree.exists(Path::new(JOURNALD)) {
-            Some("journald does not run")
+            Auto::Files("journald does not run")
         } else if has_log() {
-            Some("a log is there")
+            Auto::Files("a log is there")
         } else {
-            None
+            Auto::Journal
         }
     }
 

@@ -7,7 +7,7 @@ use super::Config;
 use super::complaint::Complaint;
 use super::duration::{self, Number};
 use super::item::Item;
-use super::jail::{ActionRead, JailRead};
+use super::jail::{ActionRead, Auto, JailRead};
 use super::layers::BUILT_IN;
 use super::options::{Kind, jail_option};
 use super::spec::Spec;
@@ -49,23 +49,21 @@ impl Typer<'_, '_> {
     fn jail(&mut self) -> Result<JailSettings, Complaint> {
         self.name()?;
         let configured = self.backend()?;
-        let on_journal = self.read.journal.is_some();
+        let on_journal = self.read.auto == Auto::Journal;
         let backend = if on_journal { "systemd" } else { &configured }.to_owned();
         let logs = self.logs(&backend)?;
         let globs: Vec<&str> = logs.iter().map(|log| log.glob.as_str()).collect();
-        let because = match (
-            globs.as_slice(),
-            self.read.files_because.unwrap_or_default(),
-        ) {
-            _ if !on_journal && !configured.starts_with("auto") => None,
-            (_, why) if !on_journal => Some(format!("files: {why}")),
-            ([], _) => Some("the journal: there is a journalmatch, and no logpath".to_owned()),
-            (globs, _) => {
-                let globs = globs.join(" or ");
-                Some(format!(
-                    "the journal: there is a journalmatch, and no {globs}"
-                ))
-            }
+        let because = match self.read.auto {
+            Auto::No => None,
+            Auto::Files(why) => Some(format!("files: {why}")),
+            Auto::Journal => Some(format!(
+                "the journal: there is a journalmatch, and no {}",
+                if globs.is_empty() {
+                    "logpath".to_owned()
+                } else {
+                    globs.join(" or ")
+                }
+            )),
         };
         let chosen = because.map(|because| format!("backend = {configured} comes to {because}"));
         if self.read.filter.is_none() {

@@ -8,7 +8,7 @@ use super::Config;
 use super::complaint::Complaint;
 use super::definition::{Definition, typed};
 use super::ini::DEFAULT;
-use super::jail::{FilterRead, JailRead};
+use super::jail::{Auto, FilterRead, JailRead};
 use super::layers::Merged;
 use super::options::FILTER;
 use super::ordered::Ordered;
@@ -81,7 +81,7 @@ impl Config<'_> {
         let given = options.contains("maxlines");
         let read = JailRead {
             journal: None,
-            files_because: Some(""),
+            auto: Auto::No,
             name: String::new(),
             options: Ordered::default(),
             filter: Some(FilterRead {

@@ -195,6 +195,19 @@ fn auto_comes_to(jail: &str, filter: &str, files: &[&str]) -> JailSettings {
 }
 
 #[test]
+fn auto_comes_to_the_journal_without_a_filter_too() {
+    let story = Story::new()
+        .local(
+            "[sshd]\nenabled = true\nbackend = auto\nlogpath = /var/log/a*.log\nfilter =\n\
+             failregex = x <HOST>\njournalmatch = _COMM=x\n",
+        )
+        .file("/run/systemd/journal/socket", "");
+    let settings = story.load().jails.remove(0);
+    assert_eq!(settings.backend, "systemd");
+    assert_eq!(settings.filter.failregex[0].0, "x <HOST>");
+}
+
+#[test]
 fn auto_reads_the_file_if_it_exists_else_the_journal_else_it_waits() {
     const JOURNALD: &str = "/run/systemd/journal/socket";
     const MATCH: &str = "journalmatch = _COMM=sshd";
