@@ -11,6 +11,7 @@ use rban::model::{Captured, Datum, FilterSettings, MatchedLine, Origin, Span, Ti
 use serde_json::{Map, Value, json};
 
 use crate::reference;
+use crate::support::draw;
 
 /// How many filters, each with a log of its own.
 const CASES: u64 = 600;
@@ -108,10 +109,7 @@ pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
     pub(crate) fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let drawn = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16;
+        let drawn = draw(&mut self.0);
         (drawn % bound as u64) as usize
     }
 

@@ -28,6 +28,14 @@ pub(crate) fn said(script: &str) -> String {
     out.into_owned()
 }
 
+/// The next number of a xorshift64*: the same state, which is not 0, leads to the same numbers.
+pub(crate) fn draw(state: &mut u64) -> u64 {
+    *state ^= *state >> 12;
+    *state ^= *state << 25;
+    *state ^= *state >> 27;
+    state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
+}
+
 /// Whether the machine has what a test needs; says so where it has not.
 pub(crate) fn has(programs: &[&str]) -> bool {
     let missing = |program: &&&str| !sh(&format!("command -v {program}")).status.success();

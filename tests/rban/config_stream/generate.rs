@@ -1,6 +1,7 @@
 //! Configuration trees made by a grammar: every form of the dialect, mostly legal, sometimes not.
 //! The same seed gives the same tree.
 
+use crate::support::draw;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -113,11 +114,7 @@ impl Generator {
     }
 
     fn below(&mut self, bound: usize) -> usize {
-        // xorshift64*
-        self.state ^= self.state >> 12;
-        self.state ^= self.state << 25;
-        self.state ^= self.state >> 27;
-        let drawn = self.state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16;
+        let drawn = draw(&mut self.state);
         (drawn % bound as u64) as usize
     }
 

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use super::generate::Files;
+use crate::support::draw;
 
 const INDENTS: &[&str] = &[
     " ", "  ", "\t", "    ", "\u{a0}", " \t", "\u{c}", "\u{b}", "\u{1c}",
@@ -112,11 +113,7 @@ impl Soup {
     }
 
     fn below(&mut self, bound: usize) -> usize {
-        // xorshift64*
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let drawn = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16;
+        let drawn = draw(&mut self.0);
         (drawn % bound as u64) as usize
     }
 

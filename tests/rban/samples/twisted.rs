@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::support::draw;
 
 /// Twisted lines for each filter with each of its option sets, unless `RBAN_COUNT` says how many;
 /// `RBAN_SEED` begins elsewhere.
@@ -59,11 +60,7 @@ struct Dice(u64);
 
 impl Dice {
     fn below(&mut self, bound: usize) -> usize {
-        // xorshift64*
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let drawn = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16;
+        let drawn = draw(&mut self.0);
         (drawn % bound.max(1) as u64) as usize
     }
 
